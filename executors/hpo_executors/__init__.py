@@ -1,0 +1,1 @@
+"""Executors that ship with hpocli: local processes and RunPod Serverless."""

@@ -1,0 +1,1 @@
+"""Runs one trial: the contract, data, models, training and health of the trial process."""

@@ -1,0 +1,1 @@
+"""The hpo sub-commands, one module each."""
