@@ -1,0 +1,249 @@
+"""The state of a run is `fold(events)`: the live view, resume and every report read this.
+
+Any prefix of a log folds to a state that resume can go on from (a property test says so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+from hpocli import events as ev
+from hpocli.spi import JsonScalar
+
+OPEN = ("waiting", "submitting", "queued", "running")
+ENDED = ("completed", "pruned", "failed")
+
+
+@dataclass(slots=True)
+class TrialView:
+    """One trial as the log knows it.
+
+    status: waiting (proposed, or put back), submitting (intent written), queued (the platform has
+    it), running, or one of ENDED. `attempt` counts from 0, -1 before the first. `outcome` is the
+    last attempt's result that has not been told yet. Times are seconds since the epoch.
+    """
+
+    number: int
+    params: Mapping[str, JsonScalar]
+    seed: int
+    source: str
+    created_at: float
+    status: str = "waiting"
+    attempt: int = -1
+    key: str = ""
+    ref: str = ""
+    executor: str = ""
+    worker: str = ""
+    stage: str = ""
+    cancelling: str = ""
+    retries: dict[str, int] = field(default_factory=dict)
+    submitted_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    total_steps: int | None = None
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    outcome: ev.AttemptEnded | None = None
+    values: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    health: Mapping[str, float] = field(default_factory=dict)
+    failure: str = ""
+    message: str = ""
+    fingerprint: str = ""
+    duration_s: float | None = None
+    fit_s: float | None = None
+    artifacts: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int | None:
+        """The last reported step, 0-based."""
+        return self.curve[-1][0] if self.curve else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial has been told."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpan:
+    """A stretch of time in which one worker ran one attempt (seconds since the epoch)."""
+
+    worker: str
+    trial: int
+    attempt: int
+    start: float
+    end: float
+    state: str
+
+
+@dataclass(slots=True)
+class RunState:
+    """A whole run as the log knows it; `apply` takes one record after the other."""
+
+    header: ev.RunStarted | None = None
+    started_at: float | None = None
+    resumed_at: float | None = None
+    last_at: float | None = None
+    seq: int = 0
+    finished: ev.RunFinished | None = None
+    interrupted: ev.RunInterrupted | None = None
+    limit: int | None = None
+    paused_until: float | None = None
+    best: int | None = None
+    trials: dict[int, TrialView] = field(default_factory=dict)
+    spans: list[WorkerSpan] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    previous_elapsed_s: float = 0.0
+
+    def apply(self, record: ev.Record) -> None:
+        """Take the next record. Unknown trials are ignored: a log may have lost its head."""
+        self.seq, self.last_at = record.seq, record.ts
+        number = getattr(record.event, "trial", None)
+        before = self.trials.get(number) if isinstance(number, int) else None
+        old = before.status if before else None
+        self._on(record.event, record.ts)
+        after = self.trials.get(number) if isinstance(number, int) else None
+        self._count(old, after.status if after else None)
+
+    def _count(self, old: str | None, new: str | None) -> None:
+        if old == new:
+            return
+        if old is not None:
+            self.counts[old] -= 1
+        if new is not None:
+            self.counts[new] = self.counts.get(new, 0) + 1
+
+    def count(self, *statuses: str) -> int:
+        """Return how many trials have one of `statuses`."""
+        return sum(self.counts.get(status, 0) for status in statuses)
+
+    def open_trials(self) -> list[TrialView]:
+        """Return the trials that have not been told, in order of number."""
+        return [t for _, t in sorted(self.trials.items()) if not t.ended]
+
+    @singledispatchmethod
+    def _on(self, event: ev.Event, ts: float) -> None:
+        """Events that change no state end here."""
+
+    @_on.register
+    def _(self, event: ev.RunStarted, ts: float) -> None:
+        if self.started_at is None:
+            self.started_at = ts
+        self.header, self.resumed_at = event, ts
+        self.finished = self.interrupted = None
+        self.limit, self.paused_until = event.concurrent_workers, None
+
+    @_on.register
+    def _(self, event: ev.RunFinished, ts: float) -> None:
+        self.finished = event
+        self.previous_elapsed_s += event.elapsed_s
+
+    @_on.register
+    def _(self, event: ev.RunInterrupted, ts: float) -> None:
+        self.interrupted = event
+
+    @_on.register
+    def _(self, event: ev.CapacityChanged, ts: float) -> None:
+        self.limit = event.limit
+        self.paused_until = ts + event.paused_s if event.paused_s else None
+
+    @_on.register
+    def _(self, event: ev.Warned, ts: float) -> None:
+        self.warnings.append(event.message)
+
+    @_on.register
+    def _(self, event: ev.TrialCreated, ts: float) -> None:
+        self.trials.setdefault(
+            event.trial,
+            TrialView(event.trial, event.params, event.seed, event.source, created_at=ts),
+        )
+
+    @_on.register
+    def _(self, event: ev.TrialSubmitting, ts: float) -> None:
+        if trial := self._open(event.trial):
+            trial.status, trial.attempt, trial.key = "submitting", event.attempt, event.key
+            trial.executor, trial.ref, trial.worker, trial.stage = event.executor, "", "", ""
+            trial.cancelling, trial.outcome, trial.curve = "", None, []
+            trial.submitted_at, trial.started_at = ts, None
+
+    @_on.register
+    def _(self, event: ev.TrialWithdrawn, ts: float) -> None:
+        if trial := self._open(event.trial, event.attempt):
+            trial.status, trial.attempt, trial.key = "waiting", event.attempt - 1, ""
+            trial.failure, trial.message = event.failure, event.message
+
+    @_on.register
+    def _(self, event: ev.TrialSubmitted, ts: float) -> None:
+        if trial := self._open(event.trial, event.attempt):
+            trial.ref = event.ref
+            trial.status = "queued" if trial.status == "submitting" else trial.status
+
+    @_on.register
+    def _(self, event: ev.TrialStarted, ts: float) -> None:
+        if trial := self._open(event.trial, event.attempt):
+            trial.status, trial.worker, trial.started_at = "running", event.worker, ts
+
+    @_on.register
+    def _(self, event: ev.TrialStage, ts: float) -> None:
+        if trial := self._open(event.trial, event.attempt):
+            trial.stage = event.stage
+
+    @_on.register
+    def _(self, event: ev.TrialReported, ts: float) -> None:
+        if trial := self._open(event.trial, event.attempt):
+            trial.curve.append((event.step, event.value))
+            trial.total_steps = event.total_steps or trial.total_steps
+
+    @_on.register
+    def _(self, event: ev.TrialCancelling, ts: float) -> None:
+        if trial := self._open(event.trial, event.attempt):
+            trial.cancelling = event.reason
+
+    @_on.register
+    def _(self, event: ev.AttemptEnded, ts: float) -> None:
+        trial = self._open(event.trial, event.attempt)
+        if trial is None:
+            return
+        trial.outcome, trial.status, trial.stage = event, "waiting", ""
+        trial.worker = event.worker or trial.worker
+        trial.failure, trial.message = event.failure, event.message
+        trial.fingerprint = event.fingerprint
+        trial.metrics, trial.health, trial.artifacts = event.metrics, event.health, event.artifacts
+        trial.duration_s, trial.fit_s = event.duration_s, event.fit_s
+        if trial.started_at is not None:
+            span = (trial.worker, trial.number, event.attempt, trial.started_at, ts, event.state)
+            self.spans.append(WorkerSpan(*span))
+
+    @_on.register
+    def _(self, event: ev.TrialRetrying, ts: float) -> None:
+        if trial := self._open(event.trial):
+            trial.status, trial.outcome = "waiting", None
+            trial.retries[event.failure] = trial.retries.get(event.failure, 0) + 1
+
+    @_on.register
+    def _(self, event: ev.TrialFinished, ts: float) -> None:
+        if trial := self._open(event.trial):
+            trial.status, trial.values, trial.ended_at = event.state, event.values, ts
+            trial.failure, trial.message = event.failure, event.message
+            trial.stage, trial.outcome = "", None
+
+    @_on.register
+    def _(self, event: ev.BestImproved, ts: float) -> None:
+        self.best = event.trial
+
+    def _open(self, number: int, attempt: int | None = None) -> TrialView | None:
+        trial = self.trials.get(number)
+        if trial is None or trial.ended:
+            return None
+        return trial if attempt is None or attempt == trial.attempt else None
+
+
+def fold(records: Iterable[ev.Record]) -> RunState:
+    """Return the state that the records describe."""
+    state = RunState()
+    for record in records:
+        state.apply(record)
+    return state
