@@ -289,7 +289,7 @@ def parse_record(line: str | bytes) -> Record:
     """
     raw = json.loads(line)
     if not isinstance(raw, dict) or not isinstance(raw.get("v"), int):
-        raise ValueError("not an event record")
+        raise ValueError("not an event record")  # noqa: TRY004 - callers catch one
     cls = EVENT_TYPES.get(str(raw.get("event")))
     if cls is None:
         raise ValueError(f"unknown event {raw.get('event')!r}")
