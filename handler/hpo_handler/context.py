@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
 MAX_STEP = 2**53
+MAX_METRICS = 1000
 
 JsonScalar = str | int | float | bool | None
 
@@ -36,7 +37,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One checked report: a growing `step` from 0, the first objective's `value`, finite numbers."""
+    """One checked report: `step` from 0 and growing, the first objective's `value`, all finite."""
 
     step: int
     value: float
@@ -45,11 +46,36 @@ class Progress:
 
 
 class TrialStopped(Exception):  # noqa: N818 - says what happened, not what went wrong
-    """A trainer may raise this once `should_stop()` is true; the trial ends as cancelled."""
+    """A trainer raises this to end early: cancelled if a stop was asked for, else pruned."""
 
 
 class TrialDiverged(Exception):  # noqa: N818 - same reason
     """A reported value is NaN or infinite; the trial fails as diverged, even if this is caught."""
+
+
+class StopSignal(threading.Event):
+    """An event that also calls back, once, from the thread that sets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._guard = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """Ask for the stop; waiting threads wake and callbacks run. Idempotent."""
+        with self._guard:
+            super().set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the stop is asked for; at once where it already was."""
+        with self._guard:
+            if not self.is_set():
+                self._callbacks.append(callback)
+                return
+        callback()
 
 
 class TrialContext:
@@ -74,7 +100,7 @@ class TrialContext:
         attempt: int = 0,
         on_report: Callable[[Progress], None] = lambda _progress: None,
         on_stage: Callable[[str], None] = lambda _stage: None,
-        stop: threading.Event | None = None,
+        stop: StopSignal | None = None,
     ) -> None:
         self.params = dict(params)
         self.settings = dict(settings or {})
@@ -86,7 +112,7 @@ class TrialContext:
         self.attempt = attempt
         self._on_report = on_report
         self._on_stage = on_stage
-        self._stop = stop or threading.Event()
+        self._stop = stop or StopSignal()
         self._lock = threading.Lock()
         self._last_step = -1
         self._diverged: TrialDiverged | None = None
@@ -138,6 +164,10 @@ class TrialContext:
         """Say whether the trial should end now: return, or raise TrialStopped."""
         return self._stop.is_set()
 
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called, from any thread, when the trial should end."""
+        self._stop.call(callback)
+
 
 def _whole(name: str, value: SupportsIndex) -> int:
     try:
@@ -159,6 +189,8 @@ def _number(name: str, value: SupportsFloat) -> float:
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    if len(metrics) > MAX_METRICS:
+        raise ValueError(f"report(): {len(metrics)} metrics; at most {MAX_METRICS} are taken")
     numbers = {name: _number(name, value) for name, value in metrics.items()}
     return {name: number for name, number in numbers.items() if math.isfinite(number)}
 
