@@ -1,0 +1,171 @@
+"""The sentences a run is told in: header, one line an event, the state in a line, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from hpocli import events as ev
+from hpocli.progress import AggregatedProgress, elapsed_s
+from hpocli.ranking import best_trial, objectives, pareto_front, single_objective
+from hpocli.runs import RunFolder
+from hpocli.show import clean, duration, number, params_line, run_argument
+from hpocli.state import ENDED, RunState, TrialView
+
+if TYPE_CHECKING:
+    from hpocli.config import SweepConfig
+
+_LABEL = 10
+
+
+def labelled(label: str, text: str) -> str:
+    """Return a line of a block: a label in a column of its own, then the text."""
+    return f"{label:<{_LABEL}}{text}".rstrip()
+
+
+def header_lines(info: Mapping[str, object]) -> list[str]:
+    """Return the block that opens a run."""
+    width = max([_LABEL, *(len(label) + 2 for label in info)])
+    return [f"{clean(k):<{width}}{clean(v)}" for k, v in info.items()]
+
+
+def counts_line(completed: int, running: int, failed: int, pruned: int) -> str:
+    """Return `12 done · 3 running · 1 failed · 2 pruned`, zeros left out but for done."""
+    parts = [f"{completed} done"]
+    named = (("running", running), ("failed", failed), ("pruned", pruned))
+    return " · ".join(parts + [f"{count} {name}" for name, count in named if count])
+
+
+def progress_line(progress: AggregatedProgress) -> str:
+    """Return the whole state in a line."""
+    p = progress
+    ended = p.completed + p.pruned + p.failed
+    parts = [f"[{ended}/{p.total}]", counts_line(p.completed, p.running, p.failed, p.pruned)]
+    if p.best_value is not None:
+        parts.append(f"best {number(p.best_value)} (trial {p.best_trial})")
+    parts.append(time_line(p))
+    return "  ".join(parts)
+
+
+def time_line(progress: AggregatedProgress) -> str:
+    """Return elapsed time and, where it can be told, what is left."""
+    text = f"{duration(progress.elapsed_s)} elapsed"
+    return text if progress.eta_s is None else f"{text}, about {duration(progress.eta_s)} left"
+
+
+def values_text(state: RunState, trial: TrialView) -> str:
+    """Return `val_accuracy 0.9833` for each objective of a trial that has values."""
+    names = objectives(state)
+    pairs = zip(names, trial.values, strict=False)
+    return "  ".join(f"{clean(name, 40)} {number(value)}" for name, value in pairs)
+
+
+def event_line(record: ev.Record, state: RunState, *, brief: bool = False) -> str:
+    """Return the line for an event, empty where it does not matter to a person.
+
+    brief: only what must not be missed, for a screen that shows the state already.
+    """
+    event = record.event
+    if isinstance(event, ev.TrialFinished):
+        line = _finished_line(event, state)
+        return line if not brief or event.state == "failed" else ""
+    if isinstance(event, ev.BestImproved):
+        where = (
+            f"  {params_line(state.trials[event.trial].params)}"
+            if event.trial in state.trials
+            else ""
+        )
+        return f"best so far: trial {event.trial}  {number(event.value)}{where}"
+    if isinstance(event, ev.TrialRetrying):
+        return f"trial {event.trial} is tried again (attempt {event.attempt + 1}): {event.failure}"
+    return _notice(event)
+
+
+def _notice(event: ev.Event) -> str:
+    if isinstance(event, ev.CapacityChanged):
+        pause = f", none for {duration(event.paused_s)}" if event.paused_s else ""
+        return f"at most {event.limit} trials at a time now{pause}: {clean(event.cause)}"
+    if isinstance(event, ev.Warned):
+        return f"warning: {clean(event.message, 500)}"
+    if isinstance(event, ev.ResultIgnored):
+        return f"a late result of trial {event.trial} was set aside: {clean(event.reason)}"
+    return ""
+
+
+def _finished_line(event: ev.TrialFinished, state: RunState) -> str:
+    trial = state.trials.get(event.trial)
+    total = max(state.header.trials if state.header else 0, len(state.trials))
+    head = f"[{state.count(*ENDED)}/{total}] trial {event.trial} {event.state}"
+    if event.state == "failed":
+        return f"{head}  {event.failure}: {clean(event.message)}"
+    if trial is None:
+        return head
+    took = duration(trial.duration_s) if trial.duration_s is not None else ""
+    parts = [head, values_text(state, trial), took, params_line(trial.params)]
+    return "  ".join(part for part in parts if part)
+
+
+def final_lines(
+    state: RunState, folder: RunFolder, config: SweepConfig | None, now: float
+) -> list[str]:
+    """Return the lines a run ends with: how it went, the best, where things are, what next."""
+    return [
+        *_outcome(state, folder, now),
+        *_best_lines(state),
+        *_places(folder),
+        *next_lines(state, folder, config),
+    ]
+
+
+def _outcome(state: RunState, folder: RunFolder, now: float) -> Iterator[str]:
+    yield ""
+    counts = counts_line(state.count("completed"), 0, state.count("failed"), state.count("pruned"))
+    total = max(state.header.trials if state.header else 0, len(state.trials))
+    left = total - state.count(*ENDED)
+    rest = f" · {left} not run" if left else ""
+    took = duration(elapsed_s(state, now))
+    yield labelled("run", f"{clean(folder.name)}: {total} trials, {counts}{rest}, in {took}")
+    if state.finished and (state.finished.exit_code or left):
+        yield labelled("ended", clean(state.finished.reason, 500))
+
+
+def _best_lines(state: RunState) -> Iterator[str]:
+    if single_objective(state):
+        best = best_trial(state)
+        if best is None:
+            yield labelled("best", "no trial completed")
+        else:
+            yield labelled("best", f"trial {best.number}  {values_text(state, best)}")
+            yield labelled("", params_line(best.params))
+        return
+    front = pareto_front(state)
+    yield labelled("pareto", f"{len(front)} trials that no other beats in every objective")
+    for trial in front[:5]:
+        yield labelled("", f"trial {trial.number}  {values_text(state, trial)}")
+    if len(front) > 5:
+        yield labelled("", f"and {len(front) - 5} more")
+
+
+def _places(folder: RunFolder) -> Iterator[str]:
+    names = ["best.yaml", "trials.csv", "plots/", "model/best.keras"]
+    there = [name for name in names if (folder.root / name).exists()]
+    yield labelled("results", f"{folder.root}" + (f"  ({', '.join(there)})" if there else ""))
+
+
+def next_lines(state: RunState, folder: RunFolder, config: SweepConfig | None) -> list[str]:
+    """Return the commands that make sense now, the first one labelled `next`."""
+    run, left = run_argument(folder), unfinished(state)
+    more = (config.trials if config else len(state.trials)) * 2
+    commands = [f"hpo resume {run}" + " " * 3 + f"# {left} trials are left"] if left else []
+    commands += [f"hpo show {run}", f"hpo trials {run}"]
+    if state.count("completed"):
+        commands.append(f"hpo best {run}")
+    if not left and state.count("completed"):
+        commands.append(f"hpo resume {run} trials={more}   # search on")
+    return [labelled("next:" if i == 0 else "", text) for i, text in enumerate(commands)]
+
+
+def unfinished(state: RunState) -> int:
+    """Return how many of the run's trials have not ended."""
+    total = max(state.header.trials if state.header else 0, len(state.trials))
+    return total - state.count(*ENDED)
