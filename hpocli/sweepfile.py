@@ -76,8 +76,7 @@ def parse_document(text: str, name: str) -> Document:
         raise ConfigError(f"{name} line 1: the file is empty", hint="write a starter: hpo init")
     if not isinstance(value, dict):
         raise ConfigError(
-            f"{name} line {reader.first_line}: must hold `key: value` lines, "
-            f"not {describe(value)}"
+            f"{name} line {reader.first_line}: must hold `key: value` lines, not {describe(value)}"
         )
     return Document(data=value, lines=reader.lines)
 
@@ -93,6 +92,11 @@ def parse_scalar(text: str) -> Any:
         return None
     if text in _BOOL:
         return _BOOL[text]
+    number = _number(text)
+    return text if number is None else number
+
+
+def _number(text: str) -> int | float | None:
     if _INT.match(text) and len(text) <= MAX_DIGITS:
         return int(text)
     if _BASED.match(text) and len(text) <= MAX_DIGITS:
@@ -101,7 +105,7 @@ def parse_scalar(text: str) -> Any:
         return float(text)
     if match := _INF.match(text):
         return -math.inf if match[1] == "-" else math.inf
-    return math.nan if text in _NAN else text
+    return math.nan if text in _NAN else None
 
 
 def describe(value: object) -> str:

@@ -1,0 +1,85 @@
+"""Whether a sweep file may name a Python callable: found and read, never imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpocli.spacefile import nearest
+
+_FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z", re.ASCII)
+
+
+class CallableError(ValueError):
+    """A callable that a sweep may not use; the text follows the key's name."""
+
+    def __init__(self, problem: str, *, hint: str = "") -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+def check_callable(name: str, folders: Sequence[Path], trust: Sequence[str]) -> None:
+    """Accept `package.module:function` that lies in `folders` or in a package of `trust`.
+
+    Raises CallableError where it does not, where the file is not Python, or where nothing in it
+    has that name.
+    """
+    if not _FORM.match(name):
+        raise CallableError(f"must be a trainer's name or package.module:function, not {name!r}")
+    module, _, attribute = name.partition(":")
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names:
+        raise CallableError(
+            f"names {name!r}, and {root!r} is a module of Python's own",
+            hint=f"if {root}.py is yours, give the file another name",
+        )
+    for folder in folders:
+        if source := _source(folder, module):
+            _check_defined(source, module, attribute.partition(".")[0])
+            return
+    if root not in trust:
+        where = " or ".join(str(folder) for folder in folders)
+        raise CallableError(
+            f"names {name!r}, and there is no module {module!r} in {where}",
+            hint=f"put it there, or name its package: trust: [{root}]",
+        )
+
+
+def _source(folder: Path, module: str) -> Path | None:
+    base = folder.joinpath(*module.split("."))
+    for path in (base.with_name(base.name + ".py"), base / "__init__.py"):
+        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            return path
+    return None
+
+
+def _check_defined(source: Path, module: str, name: str) -> None:
+    try:
+        tree = ast.parse(source.read_bytes(), filename=source.name)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        place = f"{source.name} line {line}" if line else source.name
+        raise CallableError(
+            f"names {module!r}, and {place} is not Python that can be read"
+        ) from None
+    known = _names(tree)
+    if known is not None and name not in known:
+        raise CallableError(
+            f"names {name!r}, which {source.name} does not define", hint=nearest(name, known)
+        )
+
+
+def _names(tree: ast.Module) -> set[str] | None:
+    """Return every name the module could bind, or None where that cannot be known."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return None if "*" in found or "__getattr__" in found else found

@@ -1,0 +1,288 @@
+"""From a sweep file, the environment, key=value and options to one `SweepConfig`, and back.
+
+Lowest first: defaults, file, environment, key=value, options. Nothing is started, imported from
+the user or sent anywhere; every problem is a ConfigError that names its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hpocli.catalog import Catalog
+from hpocli.config import PrunerConfig, RetryConfig, SamplerConfig, SweepConfig
+from hpocli.errors import ConfigError
+from hpocli.executoroptions import check_options, plain_options
+from hpocli.layers import (
+    Layer,
+    Merged,
+    assignment_layers,
+    environment_layers,
+    file_layer,
+    merge,
+    option_layers,
+)
+from hpocli.rules import check_rules
+from hpocli.spacefile import SpaceError, build_space, nearest
+from hpocli.sweepdump import dump_mapping
+from hpocli.sweepfile import describe, read_sweep_file
+from hpocli.sweepform import SweepForm
+from hpocli.sweepkeys import SWEEP_KEYS
+from hpocli.trainers import Objectives, choose_objectives, choose_settings, choose_trainer
+
+
+def load_config(
+    *,
+    executor: str,
+    sweep_file: Path | None,
+    assignments: Sequence[str],
+    environ: Mapping[str, str],
+    options: Mapping[str, Any],
+    catalog: Catalog,
+    cwd: Path,
+) -> SweepConfig:
+    """Resolve and check everything for `hpo run`.
+
+    options: those given on the command line; None counts as not given. cwd: what relative paths
+    in key=value and options start from (those in the file start from the file). A file that
+    `dump_config` wrote is complete, as for `load_resolved`. Raises ConfigError.
+    """
+    layers = []
+    folder = cwd
+    whole = False
+    if sweep_file is not None:
+        path = cwd / sweep_file
+        document = read_sweep_file(path)
+        whole = "executor" in document.data
+        layers.append(file_layer(document, sweep_file.name))
+        folder = path.parent
+    layers += environment_layers(environ, SWEEP_KEYS)
+    layers += assignment_layers(assignments)
+    layers += option_layers(options)
+    layers = [_without_executor(layer) for layer in layers]
+    stem = sweep_file.stem if sweep_file is not None else None
+    return _resolve(
+        merge(layers), executor, catalog, folder=folder, cwd=cwd, stem=stem, whole=whole
+    )
+
+
+def load_resolved(path: Path, catalog: Catalog, overrides: Sequence[str] = ()) -> SweepConfig:
+    """Read back what `dump_config` wrote, with key=value `overrides` on top.
+
+    The file is complete: no built-in space or setting is merged in, so a newer hpocli changes
+    nothing. Without overrides the result equals what was dumped. Raises ConfigError.
+    """
+    document = read_sweep_file(path)
+    layer = file_layer(document, path.name)
+    executor = document.data.get("executor")
+    if not isinstance(executor, str):
+        raise ConfigError(f"{path.name}: not the sweep.yaml of a run: it names no executor")
+    layers = [_without_executor(each) for each in (layer, *assignment_layers(overrides))]
+    return _resolve(
+        merge(layers), executor, catalog, folder=path.parent, cwd=Path.cwd(), stem=None, whole=True
+    )
+
+
+def dump_config(config: SweepConfig) -> str:
+    """Return the configuration as a sweep file that runs again and reads back equal."""
+    return dump_mapping(_user_form(config))
+
+
+def _without_executor(layer: Layer) -> Layer:
+    data = {key: value for key, value in layer.data.items() if key != "executor"}
+    return Layer(data, layer.label, layer.lines, is_file=layer.is_file)
+
+
+def _resolve(
+    merged: Merged,
+    executor: str,
+    catalog: Catalog,
+    *,
+    folder: Path,
+    cwd: Path,
+    stem: str | None,
+    whole: bool = False,
+) -> SweepConfig:
+    spec = catalog.executors.get(executor)
+    if spec is None:
+        raise ConfigError(
+            f"there is no executor {executor!r}; there is {', '.join(sorted(catalog.executors))}",
+            hint=nearest(executor, catalog.executors),
+        )
+    executor_options = check_options(merged, spec, catalog)
+    own = {k: v for k, v in merged.data.items() if k in SWEEP_KEYS and v is not None}
+    form = _check_types(merged, own)
+    trainer, builtin = choose_trainer(merged, form, catalog, folder=folder, cwd=cwd)
+    objectives = choose_objectives(merged, form, builtin)
+    try:
+        base = builtin.space if builtin is not None and not whole else {}
+        space = build_space(form.space, base)
+    except SpaceError as error:
+        raise merged.error(("space", *error.path), str(error), hint=error.hint) from None
+    config = SweepConfig(
+        trainer=trainer,
+        dataset=_dataset(merged, form.dataset, folder if _in_file(merged) else cwd),
+        settings=choose_settings(merged, form, None if whole else builtin),
+        space=space,
+        run_name=form.run_name or _base_name(stem or form.dataset or trainer.name),
+        executor=executor,
+        executor_options=executor_options,
+        **_plain(merged, form, objectives),
+    )
+    return check_rules(merged, config, builtin)
+
+
+def _check_types(merged: Merged, own: Mapping[str, Any]) -> SweepForm:
+    try:
+        return SweepForm.model_validate(own)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        path = tuple(problem["loc"])
+        raise merged.error(path, _problem(problem), hint=_type_hint(path, problem)) from None
+
+
+_WANTED = {
+    "int_type": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a name, or a mapping with a name",
+    "finite_number": "a finite number",
+}
+
+
+def _problem(problem: Any) -> str:
+    """Say in a few words what pydantic found."""
+    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind in _WANTED:
+        return f"must be {_WANTED[kind]}, not {describe(given)}"
+    if kind == "literal_error":
+        return f"must be one of {context['expected']}, not {describe(given)}"
+    if kind == "value_error":
+        return f"{context['error']}, not {describe(given)}"
+    if kind == "string_pattern_mismatch":
+        return f"must be letters, digits, '.', '_' or '-', at most 100, not {describe(given)}"
+    if kind == "extra_forbidden":
+        return "is not a known key"
+    return f"{_lower(problem['msg'])}, not {describe(given)}"
+
+
+def _lower(message: str) -> str:
+    return message.replace("Input should", "must").rstrip(".")
+
+
+def _type_hint(path: tuple[str | int, ...], problem: Any) -> str:
+    given = problem["input"]
+    if problem["type"] == "extra_forbidden" and path[0] == "retries":
+        return nearest(str(path[-1]), RetryConfig.model_fields)
+    if problem["type"] == "literal_error" and isinstance(given, str):
+        choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        return nearest(given, choices)
+    if problem["type"] == "string_type" and isinstance(given, int | float):
+        return "put it in quotes"
+    if isinstance(given, str) and re.fullmatch(r"[-+]?[0-9_]+", given) and "_" in given:
+        return f"write {given.replace('_', '')}"
+    return ""
+
+
+def _in_file(merged: Merged) -> bool:
+    owner = merged.owner(("dataset",))
+    return owner is None or owner.is_file
+
+
+def _dataset(merged: Merged, dataset: str | None, base: Path) -> str | None:
+    """Return a path absolute and a name as it is; a relative path must exist."""
+    if dataset is None or not is_path(dataset) or Path(dataset).is_absolute():
+        return dataset
+    path = base / dataset
+    if not path.exists():
+        raise merged.error(("dataset",), f"names {dataset!r}, which is not in {base}")
+    return str(path.resolve())
+
+
+def is_path(dataset: str) -> bool:
+    """Say whether a dataset is a file or folder rather than a name."""
+    return "/" in dataset or dataset.endswith(".npz") or dataset in (".", "..")
+
+
+def _base_name(source: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem or source).strip("-.")[:80]
+    return name or "sweep"
+
+
+_SAME = (
+    "max_epochs_per_trial",
+    "validation_split",
+    "mode",
+    "health_weight",
+    "seed",
+    "trials",
+    "concurrent_workers",
+    "reproducible",
+    "look_ahead",
+    "max_failures",
+    "max_identical_failures",
+    "on_interrupt",
+    "runs_dir",
+    "storage",
+    "save_best_model",
+    "plot_generation",
+)
+
+
+def _plain(merged: Merged, form: SweepForm, objectives: Objectives) -> dict[str, Any]:
+    """Return the fields that need little more than a new name."""
+    low = form.min_epochs_per_trial
+    if not merged.given("min_epochs_per_trial"):
+        low = min(low, form.max_epochs_per_trial)
+    pruner = form.pruner.name
+    if len(objectives.names) > 1 and not merged.given("pruner"):
+        pruner = "none"
+    return {name: getattr(form, name) for name in _SAME} | {
+        "objectives": objectives.names,
+        "directions": objectives.directions,
+        "min_epochs_per_trial": low,
+        "trust": tuple(form.trust),
+        "sampler": SamplerConfig(name=form.sampler.name, options=form.sampler.model_extra or {}),
+        "pruner": PrunerConfig(name=pruner, options=form.pruner.model_extra or {}),
+        "enqueue": tuple(form.enqueue),
+        "warm_start": tuple(form.warm_start),
+        "timeout_s": form.timeout,
+        "trial_timeout_s": form.trial_timeout,
+        "retries": RetryConfig(lost=form.retries.lost, oom=form.retries.oom),
+    }
+
+
+def _user_form(config: SweepConfig) -> dict[str, Any]:
+    """Return every key that is not None, in the order of docs/sweep-file.md."""
+    command = config.trainer.kind == "command"
+    form: dict[str, Any] = {
+        "executor": config.executor,
+        "trainer": None if command else config.trainer.name,
+        "command": list(config.trainer.command) if command else None,
+        "pythonpath": list(config.trainer.pythonpath) or None,
+        "optimize_for": list(config.objectives),
+        "directions": list(config.directions),
+        "space": config.space.to_user_form(),
+        "sampler": {"name": config.sampler.name, **config.sampler.options},
+        "pruner": {"name": config.pruner.name, **config.pruner.options},
+        "timeout": config.timeout_s,
+        "trial_timeout": config.trial_timeout_s,
+        "retries": config.retries.model_dump(),
+        "trust": list(config.trust),
+        "enqueue": [dict(point) for point in config.enqueue],
+        "warm_start": list(config.warm_start),
+    }
+    ordered = {
+        key: form[key] if key in form else getattr(config, key, None)
+        for key in SweepForm.model_fields
+    }
+    ordered = {"executor": config.executor, **ordered, **plain_options(config.executor_options)}
+    ordered.pop("direction")
+    return {key: value for key, value in ordered.items() if value is not None}

@@ -1,0 +1,335 @@
+"""From the declared space to a `SearchSpace`: merging onto a built-in one, and every check.
+
+Nothing here knows files: a problem is a `SpaceError` whose `path` says where inside `space:` it is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from hpocli.space import (
+    CategoricalParam,
+    Condition,
+    FloatParam,
+    IntParam,
+    Param,
+    PointError,
+    SearchSpace,
+    fit_value,
+    same_value,
+)
+from hpocli.spi import JsonScalar
+from hpocli.sweepfile import KeyPath, describe
+
+MAX_PARAMS = 500
+MAX_CHOICES = 1000
+MAX_TEXT = 500
+MAX_INT = 2**53
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}\Z")
+_FIELDS = {
+    "float": ("type", "low", "high", "log", "step", "when"),
+    "int": ("type", "low", "high", "log", "step", "when"),
+    "categorical": ("type", "choices", "when"),
+}
+_ALL_FIELDS = ("type", "low", "high", "log", "step", "choices", "when")
+
+
+class SpaceError(ValueError):
+    """A space that cannot be searched; `path` leads to the culprit inside `space:`."""
+
+    def __init__(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
+        super().__init__(problem)
+        self.path = path
+        self.hint = hint
+
+
+def merge_param(base: Any, over: Any) -> Any:
+    """Lay one parameter over another of the same name.
+
+    A mapping changes the fields it names; one with another `type`, or `choices` over a range,
+    replaces all. A list or a plain value replaces what is searched and keeps the condition.
+    """
+    whole = _as_mapping(base)
+    if not isinstance(over, Mapping):
+        kept = {"when": whole["when"]} if whole.get("when") else {}
+        return {**_as_mapping(over), **kept} if kept else over
+    other_type = over.get("type", whole.get("type")) != whole.get("type")
+    to_choices = "choices" in over and whole.get("type") != "categorical"
+    to_range = {"low", "high"} & set(over) and whole.get("type") == "categorical"
+    kept = {"when": whole["when"]} if whole.get("when") else {}
+    return {**kept, **over} if other_type or to_choices or to_range else {**whole, **over}
+
+
+def _as_mapping(form: Any) -> dict[str, Any]:
+    if isinstance(form, Mapping):
+        return dict(form)
+    choices = list(form) if isinstance(form, list | tuple) else [form]
+    return {"type": "categorical", "choices": choices}
+
+
+def build_space(declared: Mapping[str, Any], builtin: Mapping[str, Any]) -> SearchSpace:
+    """Merge `declared` onto `builtin`, check everything and return the space.
+
+    Conditions on a fixed parameter are decided here: the parameter is kept or left out. Raises
+    SpaceError.
+    """
+    merged = dict(builtin)
+    for name, form in declared.items():
+        _check_name(name)
+        merged[name] = merge_param(builtin[name], form) if name in builtin else form
+    if len(merged) > MAX_PARAMS:
+        raise SpaceError((), f"has {len(merged)} parameters; at most {MAX_PARAMS} are searched")
+    params = [_parse(name, form) for name, form in merged.items()]
+    own = {n for n, form in declared.items() if isinstance(form, Mapping) and form.get("when")}
+    return _settle(_parents_first(params), strict=own)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.match(name):
+        raise SpaceError(
+            (name,),
+            "is no name for a parameter: up to 100 letters, digits, '_', '.', '-', a letter first",
+        )
+
+
+def _parse(name: str, form: Any) -> Param:
+    """Read one parameter in its long or short form."""
+    if isinstance(form, Mapping):
+        return _parse_mapping(name, form)
+    whole = _as_mapping(form)
+    return CategoricalParam(name=name, choices=_choices(whole["choices"], (name,)))
+
+
+def _parse_mapping(name: str, form: Mapping[str, Any]) -> Param:
+    kind = form.get("type", "categorical" if "choices" in form else None)
+    if kind is None:
+        _refuse_unknown(name, form, _ALL_FIELDS)
+        raise SpaceError((name,), "has no type; say type: float, int or categorical")
+    if kind not in _FIELDS:
+        raise SpaceError(
+            (name, "type"),
+            f"must be one of float, int, categorical, not {describe(kind)}",
+            hint=nearest(str(kind), _FIELDS),
+        )
+    _refuse_unknown(name, form, _FIELDS[kind])
+    when = _conditions(name, form.get("when"))
+    if kind == "categorical":
+        given = form.get("choices")
+        if not isinstance(given, list | tuple):
+            raise SpaceError((name, "choices"), f"must be a list, not {describe(given)}")
+        choices = _choices(given, (name, "choices"))
+        return CategoricalParam(name=name, choices=choices, when=when)
+    return _range(name, form, kind, when)
+
+
+def _refuse_unknown(name: str, form: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for field in form:
+        if field not in known:
+            raise SpaceError(
+                (name, field),
+                f"is not known here; a parameter of this type has {', '.join(known)}",
+                hint=nearest(field, known),
+            )
+
+
+def nearest(word: str, known: Any) -> str:
+    """Return `did you mean 'x'?` for the closest known word, or nothing."""
+    close = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _choices(given: Any, path: KeyPath) -> tuple[JsonScalar, ...]:
+    if not given:
+        raise SpaceError(path, "has no choices")
+    if len(given) > MAX_CHOICES:
+        raise SpaceError(path, f"has {len(given)} choices; at most {MAX_CHOICES} are searched")
+    for index, choice in enumerate(given):
+        where = (*path, index) if len(given) > 1 or path[-1] == "choices" else path
+        _check_storable(choice, where)
+        for other in given[:index]:
+            if other == choice:
+                raise SpaceError(where, f"{describe(choice)} is given twice among the choices")
+    return tuple(given)
+
+
+def _check_storable(value: object, path: KeyPath) -> None:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        bad = "\0" in value or any("\ud800" <= c <= "\udfff" for c in value)
+        if bad or len(value) > MAX_TEXT:
+            raise SpaceError(
+                path, f"is text that cannot be stored (at most {MAX_TEXT} characters, no NUL)"
+            )
+        return
+    if not isinstance(value, int | float):
+        raise SpaceError(
+            path, f"must be text, a number, true, false or null, not {describe(value)}"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpaceError(path, f"must be finite, not {value!r}")
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise SpaceError(path, "must be an integer between -2^53 and 2^53")
+
+
+def _number(name: str, form: Mapping[str, Any], field: str, kind: str) -> Any:
+    value = form.get(field)
+    path = (name, field)
+    if field not in form:
+        raise SpaceError((name,), f"needs {field}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpaceError(path, f"must be a number, not {describe(value)}")
+    _check_storable(value, path)
+    if kind == "float":
+        return float(value)
+    if value != int(value):
+        raise SpaceError(path, f"must be an integer, not {value!r}", hint="or say type: float")
+    return int(value)
+
+
+def _range(
+    name: str, form: Mapping[str, Any], kind: str, when: tuple[Condition, ...]
+) -> FloatParam | IntParam:
+    low, high = _number(name, form, "low", kind), _number(name, form, "high", kind)
+    log = form.get("log", False)
+    if not isinstance(log, bool):
+        raise SpaceError((name, "log"), f"must be true or false, not {describe(log)}")
+    if low > high:
+        raise SpaceError((name, "low"), f"is {low!r}, above high, which is {high!r}")
+    if log and low <= 0:
+        raise SpaceError((name, "low"), f"must be above 0 where log is true, not {low!r}")
+    step = _step(name, form, kind, low, high)
+    if log and step is not None and step != 1:
+        raise SpaceError((name, "step"), "cannot go with log: true; drop one of them")
+    if kind == "int":
+        whole = 1 if step is None else int(step)
+        high = low + (high - low) // whole * whole
+        return IntParam(name=name, low=low, high=high, log=log, step=whole, when=when)
+    if step is not None and log:
+        raise SpaceError((name, "step"), "cannot go with log: true; drop one of them")
+    high = high if step is None else _last_step(low, high, step)
+    return FloatParam(name=name, low=low, high=high, log=log, step=step, when=when)
+
+
+def _step(name: str, form: Mapping[str, Any], kind: str, low: float, high: float) -> Any:
+    if form.get("step") is None:
+        return None
+    step = _number(name, form, "step", kind)
+    if step <= 0:
+        raise SpaceError((name, "step"), f"must be above 0, not {step!r}")
+    if step > high - low and not (kind == "int" and step == 1):
+        raise SpaceError((name, "step"), f"is {step!r}, larger than the range {low!r} to {high!r}")
+    if kind == "float" and (high - low) / step > MAX_INT:
+        raise SpaceError((name, "step"), f"is {step!r}, too fine for the range")
+    return step
+
+
+def _last_step(low: float, high: float, step: float) -> float:
+    """Return the highest value on the steps, in decimal: 0.1 steps end at 0.3, not below it."""
+    first, width = Decimal(str(low)), Decimal(str(step))
+    return float(first + (Decimal(str(high)) - first) // width * width)
+
+
+def _conditions(name: str, when: Any) -> tuple[Condition, ...]:
+    if when is None:
+        return ()
+    if not isinstance(when, Mapping):
+        raise SpaceError(
+            (name, "when"), f"must be a mapping such as {{optimizer: sgd}}, not {describe(when)}"
+        )
+    found = []
+    for parent, value in when.items():
+        values = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not values:
+            raise SpaceError((name, "when", parent), "lists no values, so it would never hold")
+        found.append(Condition(parent=parent, values=values))
+    return tuple(found)
+
+
+def _parents_first(params: list[Param]) -> list[Param]:
+    by_name = {p.name: p for p in params}
+    ordered: dict[str, Param] = {}
+
+    def place(param: Param, below: tuple[str, ...]) -> None:
+        if param.name in below:
+            circle = " -> ".join((*below[below.index(param.name) :], param.name))
+            raise SpaceError((param.name, "when"), f"goes in a circle: {circle}")
+        for condition in param.when:
+            if condition.parent not in by_name:
+                raise SpaceError(
+                    (param.name, "when", condition.parent),
+                    "is not a parameter of the search space",
+                    hint=nearest(condition.parent, by_name),
+                )
+            if condition.parent not in ordered:
+                place(by_name[condition.parent], (*below, param.name))
+        ordered[param.name] = param
+
+    for param in params:
+        if param.name not in ordered:
+            place(param, ())
+    return list(ordered.values())
+
+
+def _settle(params: list[Param], *, strict: set[str]) -> SearchSpace:
+    """Decide conditions on fixed parents, and fix what has one value.
+
+    A condition value that the parent cannot have is an error for the parameters in `strict`, and
+    is dropped elsewhere (a sweep file narrowed the parent of a built-in parameter).
+    """
+    searched: dict[str, Param] = {}
+    fixed: dict[str, JsonScalar] = {}
+    for param in params:
+        conditions: list[Condition] = []
+        for condition in param.when:
+            if condition.parent in fixed:
+                if any(same_value(fixed[condition.parent], v) for v in condition.values):
+                    continue
+                break
+            if condition.parent not in searched:
+                break
+            values = _possible(
+                param, condition, searched[condition.parent], strict=param.name in strict
+            )
+            if not values:
+                break
+            conditions.append(Condition(parent=condition.parent, values=values))
+        else:
+            settled = replace(param, when=tuple(conditions))
+            if not conditions and _is_single(settled):
+                fixed[param.name] = _first_value(settled)
+            else:
+                searched[param.name] = settled
+    return SearchSpace(params=tuple(searched.values()), fixed=tuple(fixed.items()))
+
+
+def _possible(
+    param: Param, condition: Condition, parent: Param, *, strict: bool
+) -> tuple[JsonScalar, ...]:
+    path = (param.name, "when", condition.parent)
+    if isinstance(parent, FloatParam):
+        raise SpaceError(path, "is a float; a condition needs a categorical or int parameter")
+    found = []
+    for value in condition.values:
+        try:
+            found.append(fit_value(parent, value))
+        except PointError as error:
+            if strict:
+                raise SpaceError(path, f"can never hold: {parent.name} {error}") from None
+    return tuple(dict.fromkeys(found))
+
+
+def _is_single(param: Param) -> bool:
+    if isinstance(param, CategoricalParam):
+        return len(param.choices) == 1
+    return param.low == param.high
+
+
+def _first_value(param: Param) -> JsonScalar:
+    return param.choices[0] if isinstance(param, CategoricalParam) else param.low
