@@ -11,6 +11,7 @@ from hpocli.show import clean, number
 from hpocli.spi import JsonScalar
 
 _MANY_CATEGORIES = 12
+_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,21 @@ class Scale:
         return _part(float(value), self.low, self.high, log=self.log)
 
 
-def scale_of(values: Sequence[JsonScalar]) -> Scale:
-    """Return the axis for these values: text and truth are categories, wide positive ranges log."""
+def scale_of(values: Sequence[JsonScalar], *, log: bool = False) -> Scale:
+    """Return the axis for these values; text and truth are categories.
+
+    log: whether the parameter is searched by its exponent.
+    """
     numbers = [float(v) for v in values if _is_number(v)]
     if not values or len(numbers) < len(values):
         return _categorical(values)
     low, high = min(numbers), max(numbers)
-    log = low > 0 and high / low >= 30
+    log = log and low > 0
     whole = all(isinstance(v, int) for v in values)
-    marks = _marks(low, high, log=log, whole=whole)
+    few = sorted(set(numbers)) if len(set(numbers)) <= _FEW else []
+    marks = few if whole and few else _marks(low, high, log=log, whole=whole)
     places = tuple(_part(mark, low, high, log=log) for mark in marks)
-    return Scale(low, high, log, (), places, tuple(number(m) for m in marks))
+    return Scale(low, high, log, (), places, tuple(number(int(m) if whole else m) for m in marks))
 
 
 def _categorical(values: Sequence[JsonScalar]) -> Scale:
@@ -79,10 +84,9 @@ def _part(value: float, low: float, high: float, *, log: bool) -> float:
 def _marks(low: float, high: float, *, log: bool, whole: bool) -> list[float]:
     """Return up to six round numbers between the ends, or the ends where there are too few."""
     if high <= low:
-        return [int(low) if whole else low]
+        return [low]
     found = _decades(low, high) if log else _steps(low, high, whole=whole)
-    marks = found if len(found) >= 2 else [low, high]
-    return [int(m) for m in marks] if whole else marks
+    return found if len(found) >= 2 else [low, high]
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -9,6 +9,7 @@ or unable to spell a character is written to no more.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -41,9 +42,9 @@ class Console(ABC):
         self.out = out
         self.clock = clock
 
-    def start(self, header_info: Mapping[str, object]) -> None:
-        """Show what is about to run: labels and values, in order."""
-        for line in header_lines(header_info):
+    def start(self, header: ev.RunStarted) -> None:
+        """Show what is about to run."""
+        for line in header_lines(header):
             self.out.line(line)
 
     @abstractmethod
@@ -68,7 +69,7 @@ class Console(ABC):
 class Quiet(Console):
     """Only what is said to the user and the last lines."""
 
-    def start(self, header_info: Mapping[str, object]) -> None:
+    def start(self, header: ev.RunStarted) -> None:
         """Show nothing."""
 
     def on_record(self, record: ev.Record, state: RunState) -> None:
@@ -209,6 +210,7 @@ class LiveView(_Follower):
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
+            atexit.register(self.close)  # a hidden cursor must not outlive us
             self._live.start(refresh=True)
         self._live.update(picture, refresh=True)
 
@@ -224,6 +226,7 @@ class LiveView(_Follower):
             live, self._live = self._live, None
             if live is not None:
                 live.stop()
+                atexit.unregister(self.close)
 
 
 def make_console(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -52,12 +55,11 @@ def history(state: RunState) -> Figure:
     for index, (ax, name, way) in enumerate(zip(panels, names, ways, strict=True)):
         numbers, values = [t.number for t in done], [t.values[index] for t in done]
         ax.scatter(numbers, values, s=22, color=COLORS["completed"], alpha=0.75, label="completed")
-        if index == 0:
-            _pruned_marks(ax, state)
+        beside = _pruned_marks(ax, state) if index == 0 else []
         best = np.maximum.accumulate(values) if way == "maximize" else np.minimum.accumulate(values)
         ax.step(numbers, best, where="post", color=_BEST, linewidth=1.8, label="best so far")
         ax.set_ylabel(clean(name, 40))
-        _focus(ax, values)
+        _focus(ax, values, beside)
         ax.legend(loc="lower right" if way == "maximize" else "upper right")
     panels[0].set_title("Optimization history")
     panels[-1].set_xlabel("trial")
@@ -66,7 +68,8 @@ def history(state: RunState) -> Figure:
     return figure
 
 
-def _pruned_marks(ax: Axes, state: RunState) -> None:
+def _pruned_marks(ax: Axes, state: RunState) -> list[float]:
+    """Draw the last reports of pruned trials; return their values."""
     pruned = [t for t in state.trials.values() if t.status == "pruned" and t.curve]
     if pruned:
         ax.scatter(
@@ -78,21 +81,23 @@ def _pruned_marks(ax: Axes, state: RunState) -> None:
             alpha=0.8,
             label="pruned (last report)",
         )
+    return [t.curve[-1][1] for t in pruned]
 
 
-def _focus(ax: Axes, values: Sequence[float]) -> None:
-    """Keep a few outliers from flattening everything else."""
+def _focus(ax: Axes, values: Sequence[float], beside: Sequence[float] = ()) -> None:
+    """Keep a few outliers from flattening everything else; `beside` is drawn too but less so."""
     if len(values) < 6:
         return
     low, mid, high = np.percentile(values, [25, 50, 75])
-    reach = 4 * max(high - low, abs(mid) * 1e-3, 1e-12)
-    bottom, top = max(min(values), low - reach), min(max(values), high + reach)
-    if bottom > min(values) or top < max(values):
+    reach = 3 * max(high - low, abs(mid) * 1e-3, 1e-12)
+    least, most = min(*values, *beside), max(*values, *beside)
+    bottom, top = max(least, low - reach), min(most, high + reach)
+    if bottom > least or top < most:
         pad = (top - bottom) * 0.06
         ax.set_ylim(bottom - pad, top + pad)
-        ax.text(
-            0.01, 0.02, "outliers lie outside", transform=ax.transAxes, fontsize=8, color="#777777"
-        )
+        hidden = sum(not bottom <= v <= top for v in [*values, *beside])
+        note = f"{hidden} outside the picture"
+        ax.text(0.01, 0.02, note, transform=ax.transAxes, fontsize=8, color="#777777")
 
 
 def importance_bars(importances: Mapping[str, float]) -> Figure:
@@ -153,8 +158,11 @@ def _searched(state: RunState) -> list[str]:
     return varied or list(seen)
 
 
-def slices(state: RunState) -> Figure:
-    """Return the first objective against each parameter; later trials are darker."""
+def slices(state: RunState, logs: Collection[str] = ()) -> Figure:
+    """Return the first objective against each parameter; later trials are darker.
+
+    logs: the parameters searched by their exponent.
+    """
     names, trials = _searched(state)[:24], completed(state)
     columns = min(4, max(1, len(names)))
     rows = max(1, math.ceil(len(names) / columns))
@@ -163,7 +171,7 @@ def slices(state: RunState) -> Figure:
     marks: Any = None
     for ax, name in zip(panels, names, strict=False):
         having = [t for t in trials if name in t.params]
-        scale = scale_of([t.params[name] for t in having])
+        scale = scale_of([t.params[name] for t in having], log=name in logs)
         marks = _slice(ax, having, [scale.place(t.params[name]) for t in having], max(state.trials))
         _dress(ax, scale, name)
     for ax in panels[len(names) :]:
@@ -184,13 +192,18 @@ def _slice(ax: Axes, trials: Sequence[TrialView], places: Sequence[float], last:
         places,
         values,
         c=order,
-        cmap="Blues",
-        vmin=-0.4 * (last + 1),
+        cmap=_dark_blues(),
+        vmin=0,
         vmax=max(1, last),
         s=24,
         edgecolor="#555555",
         linewidth=0.3,
     )
+
+
+def _dark_blues() -> Any:
+    """Return the blues without those that vanish on white."""
+    return ListedColormap(colormaps["Blues"](np.linspace(0.25, 1.0, 128)))
 
 
 def _dress(ax: Axes, scale: Scale, name: str) -> None:
@@ -206,11 +219,13 @@ def _dress(ax: Axes, scale: Scale, name: str) -> None:
     ax.set_xlim(-0.07, 1.07)
 
 
-def parallel_coordinates(state: RunState) -> Figure:
-    """Return one line a completed trial through all parameters, coloured by the first objective."""
+def parallel_coordinates(state: RunState, logs: Collection[str] = ()) -> Figure:
+    """Return a line a completed trial through all parameters, coloured by the first objective."""
     trials, names = completed(state), _searched(state)[:14]
     values = np.array([t.values[0] for t in trials])
-    scales = [scale_of([t.params[n] for t in trials if n in t.params]) for n in names]
+    scales = [
+        scale_of([t.params[n] for t in trials if n in t.params], log=n in logs) for n in names
+    ]
     figure, ax = _figure(max(6.0, 1.35 * len(names) + 2.2), 4.8)
     low, high = _color_range(values)
     colors = _colormap(directions(state)[0])
@@ -249,15 +264,10 @@ def _color_range(values: Any) -> tuple[float, float]:
 
 
 def _colormap(way: str) -> Any:
-    from matplotlib import colormaps  # noqa: PLC0415 - used here only
-
     return colormaps["viridis_r" if way == "maximize" else "viridis"]
 
 
 def _colorbar(ax: Axes, colors: Any, ends: tuple[float, float], label: str) -> None:
-    from matplotlib.cm import ScalarMappable  # noqa: PLC0415 - used here only
-    from matplotlib.colors import Normalize  # noqa: PLC0415 - used here only
-
     ax.figure.colorbar(
         ScalarMappable(Normalize(*ends), colors), ax=ax, label=label, pad=0.02, aspect=30
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hpocli import events as ev
@@ -15,7 +15,7 @@ from hpocli.state import ENDED, RunState, TrialView
 if TYPE_CHECKING:
     from hpocli.config import SweepConfig
 
-_LABEL = 10
+_LABEL = 11
 
 
 def labelled(label: str, text: str) -> str:
@@ -23,10 +23,19 @@ def labelled(label: str, text: str) -> str:
     return f"{label:<{_LABEL}}{text}".rstrip()
 
 
-def header_lines(info: Mapping[str, object]) -> list[str]:
-    """Return the block that opens a run."""
-    width = max([_LABEL, *(len(label) + 2 for label in info)])
-    return [f"{clean(k):<{width}}{clean(v)}" for k, v in info.items()]
+def header_lines(header: ev.RunStarted) -> list[str]:
+    """Return the block that opens a run, and opens it again on resume."""
+    h = header
+    pairs = zip(h.directions, h.objectives, strict=False)
+    again = f"  (process {h.epoch} of this run)" if h.epoch > 1 else ""
+    return [
+        labelled("run", f"{clean(h.run)}{again}"),
+        labelled("trainer", f"{clean(h.trainer)} on {clean(h.executor)}"),
+        labelled("trials", f"{h.trials}, {h.concurrent_workers} at a time"),
+        labelled("objective", ", ".join(f"{way} {clean(name, 60)}" for way, name in pairs)),
+        labelled("search", f"{h.sampler}, pruner {h.pruner}, seed {h.seed}"),
+        "",
+    ]
 
 
 def counts_line(completed: int, running: int, failed: int, pruned: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,8 @@ def make_plots(
         folder.plots.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return [f"no plots: {error.strerror}"]
-    wanted = [*_of_run(state, importances), *_of_best(folder, state)]
+    logs = {p.name for p in config.space.params if getattr(p, "log", False)}
+    wanted = [*_of_run(state, importances, logs), *_of_best(folder, state)]
     if config.plot_generation == "all":
         wanted += _of_each(folder, state)
     return [warning for name, draw in wanted if (warning := _save(folder.plots / name, draw))]
@@ -67,7 +68,9 @@ def _save(path: Path, draw: Draw) -> str:
     return ""
 
 
-def _of_run(state: RunState, importances: Mapping[str, float]) -> Iterator[tuple[str, Draw]]:
+def _of_run(
+    state: RunState, importances: Mapping[str, float], logs: Collection[str]
+) -> Iterator[tuple[str, Draw]]:
     from hpocli import figures  # noqa: PLC0415 - needs matplotlib
 
     finite = {k: v for k, v in importances.items() if math.isfinite(v)}
@@ -75,8 +78,8 @@ def _of_run(state: RunState, importances: Mapping[str, float]) -> Iterator[tuple
     if not completed(state):
         return
     yield "optimization_history.png", partial(figures.history, state)
-    yield "parallel_coordinates.png", partial(figures.parallel_coordinates, state)
-    yield "slice.png", partial(figures.slices, state)
+    yield "parallel_coordinates.png", partial(figures.parallel_coordinates, state, logs)
+    yield "slice.png", partial(figures.slices, state, logs)
     if finite:
         yield "importances.png", partial(figures.importance_bars, finite)
     if not single_objective(state):
