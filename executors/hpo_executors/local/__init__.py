@@ -1,0 +1,1 @@
+"""The local executor: warm trial processes on this machine."""
