@@ -20,8 +20,15 @@ BUILTIN = {"keras-image": "hpo_handler.training:train"}
 def run_builtin(name: str, context: TrialContext) -> Outcome:
     """Run a built-in trainer. Raises TrialError, class rejected, where it cannot be had here."""
     context.stage("importing")
-    module, function = _module(name), BUILTIN[name].partition(":")[2]
-    outcome: Outcome = getattr(module, function)(context)
+    try:
+        train = getattr(_module(name), BUILTIN[name].partition(":")[2])
+        outcome: Outcome = train(context)
+    except ModuleNotFoundError as error:
+        raise TrialError(
+            f"the trainer {name!r} needs {error.name}, which is not installed; "
+            "install hpocli[tensorflow]",
+            failure="rejected",
+        ) from None
     return outcome
 
 
@@ -42,11 +49,4 @@ def _module(name: str) -> ModuleType:
             f"there is no trainer {name[:60]!r} here; there is {', '.join(sorted(BUILTIN))}",
             failure="rejected",
         )
-    try:
-        return importlib.import_module(BUILTIN[name].partition(":")[0])
-    except ModuleNotFoundError as error:
-        raise TrialError(
-            f"the trainer {name!r} needs {error.name}, which is not installed; "
-            "install hpocli[tensorflow]",
-            failure="rejected",
-        ) from None
+    return importlib.import_module(BUILTIN[name].partition(":")[0])

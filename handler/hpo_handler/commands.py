@@ -7,7 +7,7 @@ else as JSON (`0.1`, `true`, `null`). No shell is involved. The script runs in t
 `pythonpath` folder (the sweep's own) where there is one; a program with a `/` is looked for there.
 
 Environment: HPO_PARAMS (JSON object), HPO_PARAM_<NAME> (one each, upper case), HPO_SETTINGS (JSON),
-HPO_SEED, HPO_TRIAL, HPO_WORKDIR (where there is one), HPO_REPORT_FD (a descriptor, open).
+HPO_SEED, HPO_TRIAL, HPO_WORKDIR (where there is one), HPO_REPORT_FD (an open descriptor, 3).
 
 The script writes JSON objects to that descriptor, one a line, at most 256 KB each:
 
@@ -29,6 +29,7 @@ the trial process dies.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,7 +37,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hpo_handler.arguments import environment, fill_in, program
 from hpo_handler.context import TrialContext, TrialStopped
@@ -45,7 +46,8 @@ from hpo_handler.failures import TrialError, plain
 from hpo_handler.guard import Guard
 
 TERM_TO_KILL_S = 3.0
-_GATE = 'read -r _ && exec "$@" </dev/null'
+REPORT_FD = 3  # one digit: some shells can write to no other
+_GATE = f'read -r _ && exec "$@" </dev/null {REPORT_FD}>"/dev/fd/$0"'
 
 
 def run_command(trainer: Trainer, context: TrialContext, guard: Guard) -> object:
@@ -88,7 +90,7 @@ class _Script:
         assert process.stderr is not None
         pumps = [
             threading.Thread(target=self._take_reports, args=(reports,), daemon=True),
-            threading.Thread(target=self._pass_on, args=(process.stderr.fileno(),), daemon=True),
+            threading.Thread(target=self._pass_on, args=(process.stderr,), daemon=True),
         ]
         for pump in pumps:
             pump.start()
@@ -97,7 +99,6 @@ class _Script:
         self._end(process.pid)
         for pump in pumps:  # at once, unless something left the group with our pipes
             pump.join(timeout=2.0)
-        process.stderr.close()
         return status
 
     def outcome(self, status: int, name: str) -> object:
@@ -117,12 +118,12 @@ class _Script:
         gate, opener = os.pipe()
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", _GATE, "sh", *arguments],
+                ["/bin/sh", "-c", _GATE, str(theirs), *arguments],
                 stdin=gate,
                 stdout=2,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env=environment(self._context, theirs),
+                env=environment(self._context, REPORT_FD),
                 pass_fds=(theirs,),
                 process_group=0,
             )
@@ -154,10 +155,8 @@ class _Script:
 
     def _signal(self, number: int) -> None:
         if self._group is not None:
-            try:
+            with contextlib.suppress(OSError):
                 os.killpg(self._group, number)
-            except ProcessLookupError:
-                return
 
     def _take_reports(self, descriptor: int) -> None:
         try:
@@ -184,25 +183,19 @@ class _Script:
         else:
             raise _bad_line(number, line, "neither a report nor a result")
 
-    def _pass_on(self, descriptor: int) -> None:
+    def _pass_on(self, stream: IO[bytes]) -> None:
         """Copy standard error to the log and keep its last words."""
-        while chunk := _read(descriptor):
-            self._last_words = (self._last_words + chunk)[-4096:]
-            os.write(2, chunk)
+        with stream, contextlib.suppress(OSError):
+            while chunk := os.read(stream.fileno(), 65536):
+                self._last_words = (self._last_words + chunk)[-4096:]
+                os.write(2, chunk)
 
     def _last_line(self) -> str:
         lines = self._last_words.decode("utf-8", "replace").strip().splitlines()
         return plain(lines[-1], 300) if lines else ""
 
 
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:
-        return b""
-
-
-def _lines(stream: Any) -> Iterator[bytes]:
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
     while line := stream.readline(MAX_LINE_BYTES + 1):
         if line.strip():
             yield line

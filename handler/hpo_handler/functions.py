@@ -106,6 +106,7 @@ def _import(name: str, pythonpath: tuple[str, ...]) -> ModuleType:
             f"the module {top!r} in {ours.origin} has the name of one that Python has loaded "
             "already; give the file another name"
         )
+    importlib.invalidate_caches()  # a file may be newer than the last look
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

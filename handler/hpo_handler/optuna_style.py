@@ -59,7 +59,7 @@ class OptunaStyleTrial:
         slack = 1e-9 * max(abs(low), abs(high))
         if not low - slack <= number <= high + slack or not _on_grid(number, low, step):
             raise _outside(name, number, asked)
-        return number
+        return float(number)
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
@@ -128,11 +128,11 @@ class OptunaStyleTrial:
             "and a trial has suggest_*, report, should_prune, params, number and user_attrs"
         )
 
-    def _number(self, name: str, asked: str) -> float:
+    def _number(self, name: str, asked: str) -> int | float:
         value = self._value(name, asked)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _outside(name, value, asked)
-        return float(value)
+        return value
 
     def _value(self, name: str, asked: str) -> Any:
         if name not in self._context.params:

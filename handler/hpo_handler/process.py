@@ -94,10 +94,10 @@ class Inbox:
             self._refuse(key, str(error))
 
     def _accept(self, job: Job) -> None:
-        if job.key in self._open:
-            raise ContractError("a job with this key is here already")
         if not job.objectives:
             raise ContractError("objectives must name at least one")
+        if job.key in self._open:
+            raise ContractError("a job with this key is here already")
         order = Order(job)
         self._open[job.key] = order.stop
         self.orders.put(order)
@@ -109,6 +109,9 @@ class Inbox:
 
     def _refuse(self, key: str, problem: str) -> None:
         message = f"the trial process refused a message: {problem}"
+        if key in self._open:  # a result here would end the job that has this key
+            sys.stderr.write(f"{message}\n")
+            return
         error = JobError(failure="rejected", message=message, fingerprint="contract")
         self._outbox.refuse(JobResult(key=key, state="failed", error=error))
 
