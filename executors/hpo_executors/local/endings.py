@@ -51,6 +51,14 @@ def not_started(how: str, *, words: str = "", retry: bool) -> ExecutorError:
     )
 
 
+def cannot_start(error: OSError) -> ExecutorError:
+    """Say why the system started no process: for good where there is no such program."""
+    message = f"no trial process can be started: {error.strerror}"
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return ExecutorRejected(message, hint="is this Python installation still in place?")
+    return ExecutorUnavailable(message)
+
+
 def timed_out(trial: Trial) -> TrialResult:
     """End a trial that neither finished nor stopped by its deadline."""
     after = f"the trial was killed: it was still running after {trial.request.deadline_s:g} s"

@@ -25,7 +25,7 @@ from hpo_executors.local.orphans import OrphanGuard
 from hpo_executors.local.trial import Ending, Trial
 from hpo_executors.local.worker import NEVER, Worker
 from hpo_handler.contract import ContractError, JobResult, Message, Ready, dump_stop
-from hpocli.spi import TrialResult
+from hpocli.spi import ExecutorError, TrialResult
 
 TERM_GRACE_S = 1.0
 BURY_GRACE_S = 10.0
@@ -149,7 +149,7 @@ class Pool:
         try:
             worker = self._launch(slot)
         except OSError as error:
-            trial.end(self._start_failed(f"failed ({error.strerror})", retry=True))
+            trial.end(self._start_failed(endings.cannot_start(error)))
             return
         worker.trial = trial
         worker.start_by = self._now() + self._options.start_timeout_s
@@ -167,7 +167,14 @@ class Pool:
         trial.submitted(worker.pid, worker.name)
 
     def _on_broken(self, worker: Worker, error: ContractError) -> None:
-        self._kill(worker, endings.lost(worker, f"broke the protocol: {error}"))
+        how = f"broke the protocol: {error}"
+        if worker.ready:
+            self._kill(worker, endings.lost(worker, how))
+        else:
+            words = worker.last_words()
+            self._kill(
+                worker, self._start_failed(endings.not_started(how, words=words, retry=False))
+            )
 
     def _on_hung_up(self, worker: Worker) -> None:
         if worker.trial is None:
@@ -259,10 +266,10 @@ class Pool:
         if worker.ready:
             return endings.lost(worker, how, status=status)
         by_itself = status is not None and status >= 0
-        return self._start_failed(how, words=worker.last_words(), retry=not by_itself)
+        words = worker.last_words()
+        return self._start_failed(endings.not_started(how, words=words, retry=not by_itself))
 
-    def _start_failed(self, how: str, *, words: str = "", retry: bool) -> Ending:
-        reason = endings.not_started(how, words=words, retry=retry)
+    def _start_failed(self, reason: ExecutorError) -> ExecutorError:
         self.starts = Starts(
             failures=self.starts.failures + 1, failed_at=self._now(), detail=reason.message
         )
@@ -281,8 +288,13 @@ class Pool:
             worker.signal_group(signal.SIGTERM)
             worker.term_at, worker.kill_at = NEVER, now + TERM_GRACE_S
         elif now >= worker.start_by:
-            silent = f"said nothing for {self._options.start_timeout_s:g} s"
-            self._kill(worker, self._start_failed(silent, words=worker.last_words(), retry=True))
+            how, words = (
+                f"said nothing for {self._options.start_timeout_s:g} s",
+                worker.last_words(),
+            )
+            self._kill(
+                worker, self._start_failed(endings.not_started(how, words=words, retry=True))
+            )
         elif trial is not None and worker.ready and now >= trial.ends_at:
             self._kill(worker, endings.timed_out(trial))
 

@@ -28,7 +28,6 @@ def polite(ctx):
     _mark(ctx)
     while not ctx.should_stop():
         time.sleep(0.01)
-    return 0.5
 
 
 def stubborn(ctx):
