@@ -332,21 +332,26 @@ for line in child.stdout:
 """
 
 
-@pytest.mark.parametrize("kind", ["function", "command"])
+@pytest.mark.parametrize("kind", ["function", "command", "frozen"])
 def test_nothing_survives_a_client_that_is_killed(tmp_path, gone, kind):
     (tmp_path / "never.py").write_text(
         "import os, json, subprocess, time\n"
         "def objective(ctx):\n"
         "    ctx.report(0, subprocess.Popen(['sleep', '60']).pid)\n"
         "    while True: pass\n"
+        "def frozen(ctx):\n"
+        "    import ctypes\n"
+        "    ctx.report(0, subprocess.Popen(['sleep', '60']).pid)\n"
+        "    ctypes.PyDLL(None).sleep(60)  # holds the interpreter lock\n"
         "if __name__ == '__main__':\n"
         "    line = {'step': 0, 'value': subprocess.Popen(['sleep', '60']).pid}\n"
         "    os.write(int(os.environ['HPO_REPORT_FD']), json.dumps(line).encode() + b'\\n')\n"
         "    time.sleep(60)\n"
     )
+    function = "frozen" if kind == "frozen" else "objective"
     trainer = {
-        "kind": kind,
-        "name": "never:objective",
+        "kind": "command" if kind == "command" else "function",
+        "name": f"never:{function}",
         "command": [sys.executable, "never.py"],
         "pythonpath": [str(tmp_path)],
     }
