@@ -13,11 +13,15 @@ from hpocli.verdict import Verdict
 
 
 class TellOrder:
-    """Holds verdicts until every trial before them has one. `first` is the first trial's number."""
+    """Holds verdicts until every trial before them has one."""
 
-    def __init__(self, first: int) -> None:
-        self._next = first
+    def __init__(self) -> None:
+        self._next = 0
         self._held: dict[int, Verdict] = {}
+
+    def begin(self, first: int) -> None:
+        """Start with trial `first`: all before it were told."""
+        self._next = first
 
     def hold(self, number: int, verdict: Verdict) -> None:
         """Keep the verdict for its turn."""

@@ -15,6 +15,9 @@ of these holds, whatever the instant of the kill:
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal, cast
+
 from hpocli import events as ev
 from hpocli.errors import StateError
 from hpocli.flight import Flight
@@ -22,6 +25,9 @@ from hpocli.scheduler import Parts, Scheduler
 from hpocli.state import TrialView
 from hpocli.study import KnownTrial, trial_seed
 from hpocli.verdict import judge
+
+
+Ended = Literal["completed", "pruned", "failed"]
 
 
 class Recovery:
@@ -60,10 +66,9 @@ class Recovery:
                 self._tell_again(view)
 
     def _tell_again(self, view: TrialView) -> None:
-        assert view.status in ("completed", "pruned", "failed")
         for step, value in view.curve if len(view.values) < 2 else ():
             self._parts.study.report(view.number, step, value)
-        self._parts.study.tell(view.number, view.status, view.values)
+        self._parts.study.tell(view.number, cast(Ended, view.status), view.values)
 
     def _agree(self, trial: KnownTrial) -> None:
         view = self._state.trials.get(trial.number)
@@ -76,17 +81,21 @@ class Recovery:
 
     def _adopt(self, trial: KnownTrial) -> None:
         """A process died between the proposal and its event."""
-        params = self._parts.study.adopt(trial.number) if trial.state == "running" else trial.params
+        number = trial.number
         self._parts.ledger.emit(
             ev.TrialCreated(
-                trial=trial.number,
-                params=params,
-                seed=trial_seed(self._parts.config.seed, trial.number),
+                trial=number,
+                params=trial.params,
+                seed=trial_seed(self._parts.config.seed, number),
                 source="adopted",
             )
         )
+        if trial.state == "running" and not trial.complete:
+            self._parts.study.tell(number, "failed")
+            trial = replace(trial, state="failed")
+            self._state.trials[number].message = "the client died while it was proposed"
         if trial.state != "running":
-            self._close(self._state.trials[trial.number], trial)
+            self._close(self._state.trials[number], trial)
 
     def _close(self, view: TrialView, trial: KnownTrial) -> None:
         assert trial.state != "running"

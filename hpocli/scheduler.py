@@ -74,7 +74,7 @@ class Scheduler:
         self._flying: dict[str, Flight] = {}
         self._waiting = Waiting()
         self._capacity = Capacity(parts.config.concurrent_workers)
-        self._order = TellOrder(self._study.first_number + parts.ledger.state.count(*ENDED))
+        self._order = TellOrder()
         self._ended = 0
         self._busy_s = 0.0
         self._idle_s = 0.0
@@ -93,6 +93,7 @@ class Scheduler:
         Raises StateError where the disk takes no more.
         """
         self._policy.begin(self._clock.monotonic())
+        self._order.begin(self._study.first_number + self._ledger.state.count(*ENDED))
         while True:
             self._fill()
             ending = self._ending()
@@ -139,10 +140,9 @@ class Scheduler:
         """Seconds until something is due with no message; None where nothing is."""
         now = self._clock.monotonic()
         due = [flight.deadline for flight in self._flying.values() if flight.deadline is not None]
-        due += [at for at in (self._policy.due(), self._waiting.next_at()) if at is not None]
-        if self._capacity.paused_until > now:
-            due.append(self._capacity.paused_until)
-        return max(0.0, min(due) - now) if due else None
+        moments = (self._policy.due(), self._waiting.next_at(), self._capacity.paused_until)
+        later = [at for at in moments if at is not None and at > now]
+        return max(0.0, min(due + later) - now) if due or later else None
 
     # --- fill ------------------------------------------------------------------------------------
 

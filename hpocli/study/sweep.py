@@ -97,12 +97,15 @@ class SweepStudy:
         self.ask_cost_s = 0.0
 
     @classmethod
-    def open(cls, config: SweepConfig, *, journal: Path, name: str, create: bool) -> SweepStudy:
+    def open(
+        cls, config: SweepConfig, *, journal: Path, name: str, create: bool | None
+    ) -> SweepStudy:
         """Open the study `name` in `config.storage`, or without one in the file `journal`.
 
-        create: begin it, with the trials of `config.warm_start` and the points of
-        `config.enqueue` in it; all of that or nothing is in the journal. Otherwise go on with
-        it, in a space that may have changed except in choices, types and scales.
+        create: True begins it, with the trials of `config.warm_start` (it and they are in the
+        journal, or nothing is) and then the points of `config.enqueue`; False goes on with it, in
+        a space that may have changed except in choices, types and scales; None finishes a
+        beginning that a crash cut short at any point.
         Raises ConfigError for a configuration that cannot be searched, StateError for a study
         that is there already, or is not, or is damaged, or in use.
         """
@@ -110,16 +113,20 @@ class SweepStudy:
         tools = {"sampler": build_sampler(config), "pruner": build_pruner(config)}
         dists = {p.name: spaces.distribution(p) for p in config.space.params}
         points = [spaces.check_point(config.space, point) for point in config.enqueue]
-        earlier = inherited(config, dists) if create else []
         storage = open_storage(config.storage, journal)
         try:
             with storage.guard():
-                begin = _begin if create else _go_on
+                if create is None:
+                    fresh = name not in optuna.get_all_study_names(storage.optuna)
+                else:
+                    fresh = create
+                earlier = inherited(config, dists) if fresh else []
+                begin = _begin if fresh else _go_on
                 with storage.one_write():
                     study = begin(config, storage, name, tools)
                     study.add_trials(earlier)
                 sweep = cls(config, study, storage)
-                for point in points if create else []:
+                for point in points if create is not False else []:
                     sweep.enqueue(point)
                 spaces.check_unchanged(dists, sweep._trials())
         except BaseException:
