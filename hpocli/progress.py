@@ -1,22 +1,12 @@
-"""How far a run is and when it will end: pure functions of the run's state and the time.
-
-The estimate plays the rest of the run through: trials that run end after what is expected of them,
-waiting ones take slots as they become free and last as long as those before them did. So it knows
-of pruned trials, of slow ones that have not ended yet, and of slots that stay empty at the end.
-"""
+"""How far a run is: pure functions of its state and the time."""
 
 from __future__ import annotations
 
-import heapq
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
 
+from hpocli.estimate import fraction_of, remaining_s
 from hpocli.ranking import best_trial
 from hpocli.state import ENDED, RunState, TrialView
-
-_PLAYED = 8  # how often the rest of the run is played through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +64,7 @@ def trial_progress(trial: TrialView, now: float) -> TrialProgress:
         stage="stopping" if trial.cancelling else trial.stage,
         step=trial.step,
         total_steps=trial.total_steps,
-        fraction=1.0 if trial.ended else _fraction(trial),
+        fraction=1.0 if trial.ended else fraction_of(trial),
         value=value,
         elapsed_s=None if started is None or end is None else max(0.0, end - started),
     )
@@ -111,96 +101,3 @@ def elapsed_s(state: RunState, now: float) -> float:
     if state.finished or state.resumed_at is None:
         return state.previous_elapsed_s
     return state.previous_elapsed_s + max(0.0, now - state.resumed_at)
-
-
-def remaining_s(state: RunState, now: float) -> float | None:
-    """Return the expected seconds to the end, None before anything can be told."""
-    header = state.header
-    if header is None:
-        return None
-    open_trials = state.open_trials()
-    running = [t for t in open_trials if t.status == "running"]
-    waiting = max(header.trials, len(state.trials)) - state.count(*ENDED) - len(running)
-    slots = max(1, min(header.concurrent_workers, state.limit or 1))
-    past = _slot_times(state)
-    ahead = [_left(trial, now, past, _final_fractions(state)) for trial in running]
-    known = [(left, now - (t.started_at or now)) for left, t in zip(ahead, running, strict=True)]
-    totals = past + [left + spent for left, spent in known if left is not None]
-    if not totals:
-        return 0.0 if not waiting and not running else None
-    left_now = [fmean(totals) / 2 if left is None else left for left in ahead]
-    startup = _startup_s(state)
-    return _play(left_now, [t + startup for t in totals], waiting, slots)
-
-
-def _slot_times(state: RunState) -> list[float]:
-    """Return for each trial that ended the seconds it kept workers busy, all attempts together."""
-    busy: dict[int, float] = {}
-    for span in state.spans:
-        busy[span.trial] = busy.get(span.trial, 0.0) + span.end - span.start
-    ended = [t for t in state.trials.values() if t.ended]
-    return [busy[t.number] if t.number in busy else _queued_s(t) for t in ended]
-
-
-def _queued_s(trial: TrialView) -> float:
-    return max(0.0, (trial.ended_at or 0.0) - (trial.submitted_at or trial.ended_at or 0.0))
-
-
-def _startup_s(state: RunState) -> float:
-    """Return the usual seconds from submission to start; a first, cold start does not count."""
-    waits = [
-        t.started_at - t.submitted_at
-        for t in state.trials.values()
-        if t.started_at is not None and t.submitted_at is not None
-    ]
-    return max(0.0, median(waits)) if waits else 0.0
-
-
-def _fraction(trial: TrialView) -> float | None:
-    if trial.step is None or not trial.total_steps:
-        return None
-    return min(1.0, (trial.step + 1) / trial.total_steps)
-
-
-def _final_fractions(state: RunState) -> list[float]:
-    """Return at which fraction of their steps the ended trials stopped (pruned, early stopping)."""
-    found = [_fraction(t) for t in state.trials.values() if t.ended and t.status != "failed"]
-    return [f for f in found if f is not None]
-
-
-def _left(
-    trial: TrialView, now: float, past: Sequence[float], finals: Sequence[float]
-) -> float | None:
-    """Return the expected seconds until a running trial ends, None where nothing tells."""
-    spent = max(0.0, now - (trial.started_at or now))
-    fraction = _fraction(trial)
-    if fraction:
-        later = [f for f in finals if f > fraction]
-        return spent / fraction * max(0.0, (fmean(later) if later else 1.0) - fraction)
-    longer = [t - spent for t in past if t > spent]
-    if longer:
-        return fmean(longer)
-    return spent / 2 if past else None
-
-
-def _play(left: Sequence[float], lengths: Sequence[float], waiting: int, slots: int) -> float:
-    """Return the mean time at which the last of `waiting` trials ends on `slots` slots.
-
-    Only the end is played trial by trial; what lies before it fills all slots evenly.
-    """
-    if not waiting:
-        return max(left, default=0.0)
-    played = min(waiting, 6 * slots)
-    before = (waiting - played) * fmean(lengths) / slots
-    draw = random.Random(0)  # noqa: S311 - a fixed stream, so that the estimate does not flicker
-    ends = []
-    for _ in range(_PLAYED):
-        free = sorted(left)[:slots] + [0.0] * (slots - len(left))
-        heapq.heapify(free)
-        last = max(left, default=0.0)
-        for _ in range(played):
-            end = heapq.heappop(free) + draw.choice(lengths)
-            heapq.heappush(free, end)
-            last = max(last, end)
-        ends.append(last)
-    return before + fmean(ends)
