@@ -60,10 +60,10 @@ def history(state: RunState) -> Figure:
         ax.step(numbers, best, where="post", color=_BEST, linewidth=1.8, label="best so far")
         ax.set_ylabel(clean(name, 40))
         _focus(ax, values, beside)
-        ax.legend(loc="lower right" if way == "maximize" else "upper right")
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
     panels[0].set_title("Optimization history")
     panels[-1].set_xlabel("trial")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     panels[-1].set_xlim(-0.5, max(state.trials) + 0.5)
     return figure
 
@@ -229,7 +229,7 @@ def parallel_coordinates(state: RunState, logs: Collection[str] = ()) -> Figure:
     figure, ax = _figure(max(6.0, 1.35 * len(names) + 2.2), 4.8)
     low, high = _color_range(values)
     colors = _colormap(directions(state)[0])
-    best = best_trial(state) or trials[0]
+    best = best_trial(state)
     for trial in sorted(trials, key=lambda t: (t is best, t.number)):
         line = [
             s.place(trial.params[n]) if n in trial.params else np.nan
@@ -249,7 +249,8 @@ def parallel_coordinates(state: RunState, logs: Collection[str] = ()) -> Figure:
         )
     _parallel_axes(ax, scales, names)
     _colorbar(ax, colors, (low, high), clean(objectives(state)[0], 40))
-    ax.set_title(f"Parallel coordinates (trial {best.number} is the thick line)", pad=10)
+    thick = f" (trial {best.number} is the thick line)" if best else ""
+    ax.set_title(f"Parallel coordinates{thick}", pad=10)
     return figure
 
 
@@ -284,6 +285,7 @@ def _parallel_axes(ax: Axes, scales: Sequence[Scale], names: Sequence[str]) -> N
                 fontsize=7.5,
                 color="#333333",
                 va="bottom",
+                zorder=5,
                 bbox={"facecolor": "white", "alpha": 0.65, "pad": 0.4, "linewidth": 0},
             )
     turn = len(names) > 5

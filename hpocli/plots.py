@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpocli.ranking import best_trials, completed, single_objective
+from hpocli.ranking import best_trials, completed, directions, objectives, single_objective
 from hpocli.runs import RunFolder
 from hpocli.show import clean
 from hpocli.state import RunState
@@ -89,8 +89,11 @@ def _of_run(
 def _of_best(folder: RunFolder, state: RunState) -> Iterator[tuple[str, Draw]]:
     from hpocli import trial_figures  # noqa: PLC0415 - needs matplotlib
 
-    for trial in best_trials(state)[:1]:
-        where, title = folder.trial(trial.number), f"trial {trial.number} (best)"
+    sign = 1.0 if directions(state)[0] == "maximize" else -1.0
+    ranked = sorted(best_trials(state), key=lambda t: -sign * t.values[0])
+    for trial in ranked[:1]:
+        where = folder.trial(trial.number)
+        title = f"trial {trial.number} (best {clean(objectives(state)[0], 40)})"
         curves = _curves(where / "history.json") or {"reported": [v for _, v in trial.curve]}
         if any(curves.values()):
             yield "training_curves.png", partial(trial_figures.training_curves, curves, title)

@@ -31,7 +31,7 @@ def training_curves(curves: Mapping[str, Sequence[float]], title: str) -> Figure
                 )
         ax.set_title(base, fontsize=10)
         ax.set_xlabel("epoch")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if f"val_{base}" in curves:
             ax.legend()
     for ax in panels[len(bases) :]:
