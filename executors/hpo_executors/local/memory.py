@@ -7,21 +7,24 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 MIB = 1024 * 1024
+_SMALL_BYTES = 16 * MIB
 
 
 def process_tree_bytes(pid: int) -> int | None:
     """Return the resident bytes of `pid` and its descendants, or None where that is unknown.
 
-    One process counts with its resident set; several with their proportional shares, so that pages
-    shared after a fork are counted once.
+    Descendants of some size count with their proportional shares, as does `pid` then, so that
+    pages shared after a fork are counted once.
     """
     try:
-        pids = [pid, *_descendants(pid)]
-        if len(pids) == 1:
-            return _resident(pid)
+        own = _resident(pid)
     except (OSError, ValueError):
         return None
-    return sum(_share(member) for member in pids)
+    below = _descendants(pid)
+    others = sum(map(_resident_or_gone, below))
+    if others < _SMALL_BYTES:  # shares are dear to ask for: spare them where they change nothing
+        return own + others
+    return sum(map(_share, [pid, *below]))
 
 
 def _descendants(pid: int) -> list[int]:
@@ -35,6 +38,13 @@ def _descendants(pid: int) -> list[int]:
 def _resident(pid: int) -> int:
     pages = (_PROC / str(pid) / "statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _resident_or_gone(pid: int) -> int:
+    try:
+        return _resident(pid)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _share(pid: int) -> int:

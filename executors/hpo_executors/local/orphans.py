@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,11 +11,14 @@ from pathlib import Path
 
 _SCRIPT = Path(__file__).with_name("reaper.py")
 
+_log = logging.getLogger(__name__)
+
 
 class OrphanGuard:
     """Guards process groups through one reaper process, started with the first group.
 
-    Belongs to one thread. A reaper that died is replaced and told everything again.
+    Belongs to one thread. A reaper that died is replaced and told everything again; one that
+    cannot be started costs a warning, for trial processes also die with their parent by themselves.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -46,10 +50,14 @@ class OrphanGuard:
             process.wait()
 
     def _tell(self, line: bytes) -> None:
-        if not self._write(line):
-            self.close()
+        if self._write(line):
+            return
+        self.close()
+        try:
             self._process = self._start()
-            self._write(b"".join(b"+%d\n" % group for group in sorted(self._groups)))
+        except OSError as error:
+            _log.warning("trial processes are not guarded by a reaper: %s", error.strerror)
+        self._write(b"".join(b"+%d\n" % group for group in sorted(self._groups)))
 
     def _write(self, line: bytes) -> bool:
         if self._process is None:

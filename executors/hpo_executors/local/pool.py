@@ -92,6 +92,7 @@ class Pool:
 
     def dispose(self) -> None:
         """Release what a pool without workers holds. Idempotent."""
+        self.memory = {}
         self._lines.close()
         self._guard.close()
         self.mailbox.close()
@@ -168,13 +169,8 @@ class Pool:
 
     def _on_broken(self, worker: Worker, error: ContractError) -> None:
         how = f"broke the protocol: {error}"
-        if worker.ready:
-            self._kill(worker, endings.lost(worker, how))
-        else:
-            words = worker.last_words()
-            self._kill(
-                worker, self._start_failed(endings.not_started(how, words=words, retry=False))
-            )
+        ready = worker.ready
+        self._kill(worker, endings.lost(worker, how) if ready else self._never_ready(worker, how))
 
     def _on_hung_up(self, worker: Worker) -> None:
         if worker.trial is None:
@@ -266,8 +262,11 @@ class Pool:
         if worker.ready:
             return endings.lost(worker, how, status=status)
         by_itself = status is not None and status >= 0
+        return self._never_ready(worker, how, retry=not by_itself)
+
+    def _never_ready(self, worker: Worker, how: str, *, retry: bool = False) -> ExecutorError:
         words = worker.last_words()
-        return self._start_failed(endings.not_started(how, words=words, retry=not by_itself))
+        return self._start_failed(endings.not_started(how, words=words, retry=retry))
 
     def _start_failed(self, reason: ExecutorError) -> ExecutorError:
         self.starts = Starts(
@@ -288,13 +287,8 @@ class Pool:
             worker.signal_group(signal.SIGTERM)
             worker.term_at, worker.kill_at = NEVER, now + TERM_GRACE_S
         elif now >= worker.start_by:
-            how, words = (
-                f"said nothing for {self._options.start_timeout_s:g} s",
-                worker.last_words(),
-            )
-            self._kill(
-                worker, self._start_failed(endings.not_started(how, words=words, retry=True))
-            )
+            silent = f"said nothing for {self._options.start_timeout_s:g} s"
+            self._kill(worker, self._never_ready(worker, silent, retry=True))
         elif trial is not None and worker.ready and now >= trial.ends_at:
             self._kill(worker, endings.timed_out(trial))
 

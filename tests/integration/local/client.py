@@ -1,4 +1,4 @@
-"""A client that gets killed: `python client.py <run dir> <objective>...`; prints its reaper-to-be."""
+"""A client that gets killed: `python client.py <run dir> <objective>...`."""
 
 import os
 import sys
@@ -35,6 +35,9 @@ for number, objective in enumerate(objectives):
         ),
         lambda report: None,
     )
+while not all(Path(run_dir, objective, "pids").exists() for objective in objectives):
+    time.sleep(0.01)
 if os.environ.get("CLIENT_FORKS") and os.fork() == 0:  # a copy of every descriptor lives on
-    Path(run_dir, "fork").write_text(str(os.getpid()))
+    Path(run_dir, "draft").write_text(str(os.getpid()))
+    Path(run_dir, "draft").rename(Path(run_dir, "fork"))
 time.sleep(1000)

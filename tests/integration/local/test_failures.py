@@ -224,6 +224,8 @@ def test_the_log_holds_what_the_trial_printed(executor, request_for):
 
 def test_a_flood_costs_neither_disk_nor_other_trials(executor, request_for):
     local = executor(2)
+    for warm in [local.submit_trial(request_for(), _ignore) for _ in range(2)]:
+        warm.result(20)
     loud = request_for("floods", mb=200)
     future = local.submit_trial(loud, _ignore)
     quiet = 0

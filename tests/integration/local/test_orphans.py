@@ -44,12 +44,13 @@ def test_kill_9_of_the_client_leaves_nothing(client, tools):
 
 @pytest.mark.timeout(90)
 def test_a_copy_of_the_client_does_not_keep_its_workers_alive(client, tools, tmp_path):
-    process, below = client("stopped", "with_grandchildren", CLIENT_FORKS="1")
+    process, _ = client("stopped", "with_grandchildren", CLIENT_FORKS="1")
     fork = int(tools.wait_for(lambda: _text(tmp_path / "fork")))
+    below = [pid for pid in tools.descendants(process.pid) if pid != fork]
     try:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        tools.wait_for(lambda: not any(tools.alive(pid) for pid in below if pid != fork), 5)
+        tools.wait_for(lambda: not any(map(tools.alive, below)), 5)
         assert tools.alive(fork)
     finally:
         os.kill(fork, signal.SIGKILL)
