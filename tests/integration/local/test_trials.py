@@ -133,9 +133,9 @@ def test_after_so_many_trials_the_process_is_replaced(executor, request_for, too
 
 
 def test_a_worker_that_has_grown_is_replaced_between_trials(executor, request_for):
-    local = executor(worker_memory_mb=40)
+    local = executor(worker_memory_mb=400)
     pids = [local.submit_trial(request_for("pid"), _ignore).result(20).metrics["value"]]
-    grown = local.submit_trial(request_for("keeps", mb=30), _ignore).result(20)
+    grown = local.submit_trial(request_for("keeps", mb=330), _ignore).result(20)
     assert grown.state == "completed"
     pids.append(local.submit_trial(request_for("pid"), _ignore).result(20).metrics["value"])
     assert pids[0] != pids[1]
