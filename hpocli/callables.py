@@ -51,9 +51,16 @@ def check_callable(name: str, folders: Sequence[Path], trust: Sequence[str]) -> 
 def _source(folder: Path, module: str) -> Path | None:
     base = folder.joinpath(*module.split("."))
     for path in (base.with_name(base.name + ".py"), base / "__init__.py"):
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+        if _is_file(path) and path.resolve().is_relative_to(folder.resolve()):
             return path
     return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False
 
 
 def _check_defined(source: Path, module: str, name: str) -> None:

@@ -16,6 +16,7 @@ from hpocli.spacefile import nearest
 from hpocli.spi import ExecutorSpec
 from hpocli.sweepfile import describe
 from hpocli.sweepkeys import SWEEP_KEYS
+from hpocli.typeproblems import problem_hint, problem_text
 
 
 def option_names(spec: ExecutorSpec) -> tuple[str, ...]:
@@ -59,8 +60,10 @@ def _value(merged: Merged, field: dataclasses.Field[Any], hint: Any) -> Any:
     try:
         value = _convert(hint, given)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]["msg"].replace("Input should", "must")
-        raise merged.error((field.name,), f"{problem}, not {describe(given)}") from None
+        problem = error.errors(include_url=False)[0]
+        raise merged.error(
+            (field.name,), problem_text(problem), hint=problem_hint(problem)
+        ) from None
     low, high = _bounds(hint)
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not (value == value and abs(value) != float("inf")):  # noqa: PLR0124 - NaN
@@ -76,11 +79,12 @@ def _convert(hint: Any, given: Any) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
     try:
         return adapter.validate_python(given, strict=True)
-    except ValidationError:
-        if not isinstance(given, str | list):
-            raise
-        value = adapter.validate_python(given)
-        if isinstance(value, bool | int | float):
+    except ValidationError as strict:
+        try:
+            value = adapter.validate_python(given)
+        except ValidationError:
+            raise strict from None
+        if not isinstance(given, str | list) or isinstance(value, bool | int | float):
             raise
         return value
 

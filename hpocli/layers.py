@@ -9,7 +9,7 @@ from typing import Any
 
 from hpocli.errors import ConfigError
 from hpocli.spacefile import merge_param
-from hpocli.sweepfile import Document, KeyPath, describe, parse_value
+from hpocli.sweepfile import Document, KeyPath, describe, parse_value, unstorable
 
 NAMED = ("sampler", "pruner")
 NESTED = (*NAMED, "space", "settings", "retries")
@@ -25,6 +25,7 @@ NOT_SCALAR = (
     "warm_start",
     "retries",
     "executor",
+    "complete",
 )
 _RIVALS = {
     "trainer": "command",
@@ -199,6 +200,8 @@ def _assignment(text: str) -> Layer:
     label = f"argument {_shown(text)}"
     if not equals or not _KEY.match(key):
         raise ConfigError(f"{label}: not of the form key=value")
+    if key == "executor":
+        raise ConfigError(f"{label}: the command decides the executor", hint=f"hpo run {value}")
     first, *rest = key.split(".")
     if rest and first not in NESTED:
         hint = f"keys with parts: {', '.join(NESTED)}"
@@ -210,6 +213,8 @@ def _assignment(text: str) -> Layer:
 
 
 def _value(key: str, text: str, label: str) -> Any:
+    if unstorable(text):
+        raise ConfigError(f"{label}: not UTF-8 text")
     if key in PLAIN_TEXT:
         return None if text.strip() in ("", "null", "~") else text
     return parse_value(text, label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,17 @@ from hpocli.layers import (
 from hpocli.rules import check_rules
 from hpocli.spacefile import SpaceError, build_space, nearest
 from hpocli.sweepdump import dump_mapping
-from hpocli.sweepfile import describe, read_sweep_file
+from hpocli.sweepfile import Document, read_sweep_file
 from hpocli.sweepform import SweepForm
 from hpocli.sweepkeys import SWEEP_KEYS
-from hpocli.trainers import Objectives, choose_objectives, choose_settings, choose_trainer
+from hpocli.trainers import (
+    Objectives,
+    check_param_names,
+    choose_objectives,
+    choose_settings,
+    choose_trainer,
+)
+from hpocli.typeproblems import problem_hint, problem_text
 
 
 def load_config(
@@ -53,21 +61,15 @@ def load_config(
     """
     layers = []
     folder = cwd
-    whole = False
     if sweep_file is not None:
         path = cwd / sweep_file
-        document = read_sweep_file(path)
-        whole = "executor" in document.data
-        layers.append(file_layer(document, sweep_file.name))
+        layers.append(_file(read_sweep_file(path), sweep_file.name))
         folder = path.parent
     layers += environment_layers(environ, SWEEP_KEYS)
     layers += assignment_layers(assignments)
     layers += option_layers(options)
-    layers = [_without_executor(layer) for layer in layers]
     stem = sweep_file.stem if sweep_file is not None else None
-    return _resolve(
-        merge(layers), executor, catalog, folder=folder, cwd=cwd, stem=stem, whole=whole
-    )
+    return _resolve(merge(layers), executor, catalog, folder=folder, cwd=cwd, stem=stem)
 
 
 def load_resolved(path: Path, catalog: Catalog, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -77,14 +79,11 @@ def load_resolved(path: Path, catalog: Catalog, overrides: Sequence[str] = ()) -
     nothing. Without overrides the result equals what was dumped. Raises ConfigError.
     """
     document = read_sweep_file(path)
-    layer = file_layer(document, path.name)
     executor = document.data.get("executor")
     if not isinstance(executor, str):
         raise ConfigError(f"{path.name}: not the sweep.yaml of a run: it names no executor")
-    layers = [_without_executor(each) for each in (layer, *assignment_layers(overrides))]
-    return _resolve(
-        merge(layers), executor, catalog, folder=path.parent, cwd=Path.cwd(), stem=None, whole=True
-    )
+    layers = [_file(document, path.name), *assignment_layers(overrides)]
+    return _resolve(merge(layers), executor, catalog, folder=path.parent, cwd=Path(), stem=None)
 
 
 def dump_config(config: SweepConfig) -> str:
@@ -92,9 +91,10 @@ def dump_config(config: SweepConfig) -> str:
     return dump_mapping(_user_form(config))
 
 
-def _without_executor(layer: Layer) -> Layer:
-    data = {key: value for key, value in layer.data.items() if key != "executor"}
-    return Layer(data, layer.label, layer.lines, is_file=layer.is_file)
+def _file(document: Document, name: str) -> Layer:
+    """Return the file as a layer, without the one key that the command decides."""
+    layer = file_layer(document, name)
+    return replace(layer, data={k: v for k, v in layer.data.items() if k != "executor"})
 
 
 def _resolve(
@@ -105,7 +105,6 @@ def _resolve(
     folder: Path,
     cwd: Path,
     stem: str | None,
-    whole: bool = False,
 ) -> SweepConfig:
     spec = catalog.executors.get(executor)
     if spec is None:
@@ -118,15 +117,16 @@ def _resolve(
     form = _check_types(merged, own)
     trainer, builtin = choose_trainer(merged, form, catalog, folder=folder, cwd=cwd)
     objectives = choose_objectives(merged, form, builtin)
+    defaults = None if form.complete else builtin
+    check_param_names(merged, form, defaults)
     try:
-        base = builtin.space if builtin is not None and not whole else {}
-        space = build_space(form.space, base)
+        space = build_space(form.space, defaults.space if defaults is not None else {})
     except SpaceError as error:
         raise merged.error(("space", *error.path), str(error), hint=error.hint) from None
     config = SweepConfig(
         trainer=trainer,
         dataset=_dataset(merged, form.dataset, folder if _in_file(merged) else cwd),
-        settings=choose_settings(merged, form, None if whole else builtin),
+        settings=choose_settings(merged, form, defaults),
         space=space,
         run_name=form.run_name or _base_name(stem or form.dataset or trainer.name),
         executor=executor,
@@ -142,53 +142,8 @@ def _check_types(merged: Merged, own: Mapping[str, Any]) -> SweepForm:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         path = tuple(problem["loc"])
-        raise merged.error(path, _problem(problem), hint=_type_hint(path, problem)) from None
-
-
-_WANTED = {
-    "int_type": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a name, or a mapping with a name",
-    "finite_number": "a finite number",
-}
-
-
-def _problem(problem: Any) -> str:
-    """Say in a few words what pydantic found."""
-    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
-    if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {describe(given)}"
-    if kind == "literal_error":
-        return f"must be one of {context['expected']}, not {describe(given)}"
-    if kind == "value_error":
-        return f"{context['error']}, not {describe(given)}"
-    if kind == "string_pattern_mismatch":
-        return f"must be letters, digits, '.', '_' or '-', at most 100, not {describe(given)}"
-    if kind == "extra_forbidden":
-        return "is not a known key"
-    return f"{_lower(problem['msg'])}, not {describe(given)}"
-
-
-def _lower(message: str) -> str:
-    return message.replace("Input should", "must").rstrip(".")
-
-
-def _type_hint(path: tuple[str | int, ...], problem: Any) -> str:
-    given = problem["input"]
-    if problem["type"] == "extra_forbidden" and path[0] == "retries":
-        return nearest(str(path[-1]), RetryConfig.model_fields)
-    if problem["type"] == "literal_error" and isinstance(given, str):
-        choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        return nearest(given, choices)
-    if problem["type"] == "string_type" and isinstance(given, int | float):
-        return "put it in quotes"
-    if isinstance(given, str) and re.fullmatch(r"[-+]?[0-9_]+", given) and "_" in given:
-        return f"write {given.replace('_', '')}"
-    return ""
+        hint = problem_hint(problem, RetryConfig.model_fields)
+        raise merged.error(path, problem_text(problem), hint=hint) from None
 
 
 def _in_file(merged: Merged) -> bool:
@@ -201,7 +156,11 @@ def _dataset(merged: Merged, dataset: str | None, base: Path) -> str | None:
     if dataset is None or not is_path(dataset) or Path(dataset).is_absolute():
         return dataset
     path = base / dataset
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError:
+        found = False
+    if not found:
         raise merged.error(("dataset",), f"names {dataset!r}, which is not in {base}")
     return str(path.resolve())
 
@@ -263,7 +222,7 @@ def _user_form(config: SweepConfig) -> dict[str, Any]:
     """Return every key that is not None, in the order of docs/sweep-file.md."""
     command = config.trainer.kind == "command"
     form: dict[str, Any] = {
-        "executor": config.executor,
+        "complete": True,
         "trainer": None if command else config.trainer.name,
         "command": list(config.trainer.command) if command else None,
         "pythonpath": list(config.trainer.pythonpath) or None,
@@ -282,7 +241,7 @@ def _user_form(config: SweepConfig) -> dict[str, Any]:
     ordered = {
         key: form[key] if key in form else getattr(config, key, None)
         for key in SweepForm.model_fields
+        if key != "direction"
     }
     ordered = {"executor": config.executor, **ordered, **plain_options(config.executor_options)}
-    ordered.pop("direction")
     return {key: value for key, value in ordered.items() if value is not None}

@@ -31,7 +31,7 @@ def check_rules(merged: Merged, config: SweepConfig, builtin: TrainerSpec | None
 
     Raises ConfigError for anything that could not work.
     """
-    for rule in (_epochs, _order, _pruner, _packages, _sampler, _grid, _places, _settings):
+    for rule in (_epochs, _order, _pruner, _packages, _sampler, _finite, _grid, _places):
         rule(merged, config)
     _dataset(merged, config, builtin)
     _space(merged, config)
@@ -129,8 +129,8 @@ def _places(merged: Merged, config: SweepConfig) -> None:
         raise merged.error(("run_name",), "is 'latest', which stands for the newest run")
 
 
-def _settings(merged: Merged, config: SweepConfig) -> None:
-    """Refuse settings that no JSON can carry to a worker."""
+def _finite(merged: Merged, config: SweepConfig) -> None:
+    """Refuse numbers that no JSON can carry to a worker or into the log."""
 
     def check(path: tuple[str | int, ...], value: Any) -> None:
         if isinstance(value, dict):
@@ -143,6 +143,8 @@ def _settings(merged: Merged, config: SweepConfig) -> None:
             raise merged.error(path, f"must be a finite number, not {value!r}")
 
     check(("settings",), config.settings)
+    check(("sampler",), config.sampler.options)
+    check(("pruner",), config.pruner.options)
 
 
 def _dataset(merged: Merged, config: SweepConfig, builtin: TrainerSpec | None) -> None:
@@ -184,7 +186,8 @@ def _command(merged: Merged, config: SweepConfig) -> None:
             if name is not None and name not in known:
                 raise merged.error(
                     path,
-                    f"names {{{name}}}, which is no parameter; there is {', '.join(sorted(known))}",
+                    f"names {{{name}}}, which is neither a parameter, a setting nor "
+                    "seed, number or workdir",
                     hint=nearest(name, known) or "a plain brace is written {{",
                 )
             if name is not None and name.removeprefix("params.") in conditional:

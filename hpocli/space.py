@@ -12,6 +12,7 @@ Sweep-file form, one entry a parameter:
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,30 +103,10 @@ class SearchSpace:
         of a parameter to count instead of all. None where a parameter is continuous.
         """
         counts = {p.name: value_count(p) for p in self.params} | dict(values or {})
-        if None in counts.values():
-            return None
         sizes = {name: count for name, count in counts.items() if count is not None}
-        return min(limit + 1, self._count(0, {}, sizes, limit))
-
-    def _count(
-        self, index: int, chosen: dict[str, JsonScalar], sizes: Mapping[str, int], limit: int
-    ) -> int:
-        """Count the points below `chosen`, which holds the parents' values so far."""
-        if index == len(self.params):
-            return 1
-        param = self.params[index]
-        if not self.is_active(param, chosen):
-            return self._count(index + 1, chosen, sizes, limit)
-        named = {v for p in self.params for c in p.when if c.parent == param.name for v in c.values}
-        total = 0
-        if len(named) < sizes[param.name]:
-            rest = self._count(index + 1, chosen, sizes, limit)
-            total = (sizes[param.name] - len(named)) * rest
-        for value in named:
-            if total > limit:
-                break
-            total += self._count(index + 1, {**chosen, param.name: value}, sizes, limit)
-        return total
+        if len(sizes) < len(counts):
+            return None
+        return min(limit + 1, _count_points(self, sizes, limit))
 
     def validate_point(self, point: Mapping[str, Any]) -> dict[str, JsonScalar]:
         """Return a (partial) point with each value in the parameter's own type.
@@ -159,6 +140,43 @@ class SearchSpace:
         return {p.name: _param_form(p) for p in self.params} | dict(self.fixed)
 
 
+def _count_points(space: SearchSpace, sizes: Mapping[str, int], limit: int) -> int:
+    """Count points, only telling apart those values of a parent that a condition names.
+
+    Stops counting soon after `limit`.
+    """
+    named: dict[str, set[JsonScalar]] = {p.name: set() for p in space.params}
+    last: dict[str, int] = {}
+    for index, param in enumerate(space.params):
+        for condition in param.when:
+            named[condition.parent] |= set(condition.values)
+            last[condition.parent] = index
+    known: dict[tuple[int, frozenset[tuple[str, JsonScalar]]], int] = {}
+
+    def below(index: int, chosen: dict[str, JsonScalar]) -> int:
+        chosen = {name: value for name, value in chosen.items() if last[name] >= index}
+        key = (index, frozenset(chosen.items()))
+        if key not in known:
+            known[key] = count(index, chosen)
+        return known[key]
+
+    def count(index: int, chosen: dict[str, JsonScalar]) -> int:
+        if index == len(space.params):
+            return 1
+        param = space.params[index]
+        if not space.is_active(param, chosen):
+            return below(index + 1, chosen)
+        others = sizes[param.name] - len(named[param.name])
+        total = others * below(index + 1, chosen) if others > 0 else 0
+        for value in named[param.name]:
+            if total > limit:
+                break
+            total += below(index + 1, {**chosen, param.name: value})
+        return total
+
+    return below(0, {})
+
+
 def same_value(a: object, b: object) -> bool:
     """Compare as a person does: 1 is 1.0, but true is not 1."""
     return isinstance(a, bool) == isinstance(b, bool) and a == b
@@ -178,9 +196,9 @@ def fit_value(param: Param, value: object) -> JsonScalar:
     if isinstance(param, CategoricalParam):
         return _fit_choice(param, value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise PointError(param.name, f"must be a number, not {value!r}")
+        raise PointError(param.name, f"must be a number, not {reprlib.repr(value)}")
     if isinstance(param, IntParam) and value != int(value):
-        raise PointError(param.name, f"must be an integer, not {value!r}")
+        raise PointError(param.name, f"must be an integer, not {reprlib.repr(value)}")
     if not param.low <= value <= param.high:
         raise PointError(param.name, f"is {value!r}, outside {param.low!r} to {param.high!r}")
     if param.step is not None and not _on_step(param.low, param.step, value):
@@ -195,7 +213,7 @@ def _fit_choice(param: CategoricalParam, value: object) -> JsonScalar:
         if same_value(choice, value):
             return choice
     known = ", ".join(map(repr, param.choices[:8]))
-    raise PointError(param.name, f"is {value!r}, not one of its choices ({known})")
+    raise PointError(param.name, f"is {reprlib.repr(value)}, not one of its choices ({known})")
 
 
 def _on_step(low: float, step: float, value: float) -> bool:

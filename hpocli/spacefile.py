@@ -25,9 +25,9 @@ from hpocli.space import (
     same_value,
 )
 from hpocli.spi import JsonScalar
-from hpocli.sweepfile import KeyPath, describe
+from hpocli.sweepfile import KeyPath, describe, unstorable
 
-MAX_PARAMS = 500
+MAX_PARAMS = 300
 MAX_CHOICES = 1000
 MAX_TEXT = 500
 MAX_INT = 2**53
@@ -154,7 +154,9 @@ def _choices(given: Any, path: KeyPath) -> tuple[JsonScalar, ...]:
         _check_storable(choice, where)
         for other in given[:index]:
             if other == choice:
-                raise SpaceError(where, f"{describe(choice)} is given twice among the choices")
+                raise SpaceError(
+                    where, f"{describe(choice)} equals {describe(other)}, which is a choice already"
+                )
     return tuple(given)
 
 
@@ -162,8 +164,7 @@ def _check_storable(value: object, path: KeyPath) -> None:
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, str):
-        bad = "\0" in value or any("\ud800" <= c <= "\udfff" for c in value)
-        if bad or len(value) > MAX_TEXT:
+        if unstorable(value) or len(value) > MAX_TEXT:
             raise SpaceError(
                 path, f"is text that cannot be stored (at most {MAX_TEXT} characters, no NUL)"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 _HEAD = """\
 # A sweep: which trainer, what to search, how much. All keys: docs/sweep-file.md or `hpo schema`.
 # Run it:       hpo run local {name}
-# Change a key: hpo run local {name} trials=50 sampler.name=random space.{example}
+# Change a key: hpo run local {name} trials=50 sampler=random space.{example}
 """
 
 _IMAGE = """
@@ -45,8 +45,8 @@ direction: maximize               # or minimize
 
 _COMMAND = (
     """
-# The program writes JSON lines such as {{"value": 0.9}} to the descriptor HPO_REPORT_FD.
-command: [python3, train.py, --lr, "{{learning_rate}}", --seed, "{{seed}}"]
+# The program writes JSON lines such as {"value": 0.9} to the descriptor HPO_REPORT_FD.
+command: [python3, train.py, --lr, "{learning_rate}", --seed, "{seed}"]
 optimize_for: value
 direction: maximize               # or minimize
 """
@@ -71,12 +71,7 @@ def starter_text(name: str, trainer: str) -> str:
 
     name: the file's name, as the comments spell it.
     """
-    image = trainer == "keras-image"
-    head = _HEAD.format(name=name, example="dropout.high=0.3" if image else "layers.high=8")
-    if image:
-        return head + _IMAGE + _TAIL
-    if trainer == "command":
-        body = _COMMAND.replace("{{", "{").replace("}}", "}")
-    else:
-        body = _FUNCTION.replace("{trainer}", trainer)
-    return head + body + _TAIL
+    bodies = {"keras-image": _IMAGE, "command": _COMMAND}
+    body = bodies.get(trainer) or _FUNCTION.replace("{trainer}", trainer)
+    example = "dropout.high=0.3" if trainer == "keras-image" else "layers.high=8"
+    return _HEAD.format(name=name, example=example) + body + _TAIL

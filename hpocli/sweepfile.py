@@ -108,6 +108,11 @@ def _number(text: str) -> int | float | None:
     return math.nan if text in _NAN else None
 
 
+def unstorable(text: str) -> bool:
+    """Say whether a text cannot go into a file or a database: NUL, or half a surrogate pair."""
+    return "\0" in text or any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def describe(value: object) -> str:
     """Say what a value is, in a few harmless words."""
     if value is None:
@@ -163,6 +168,8 @@ class _Reader:
     def _node(self, event: Any, path: KeyPath) -> Any:
         self._refuse(event, path)
         if isinstance(event, yaml.ScalarEvent):
+            if unstorable(event.value):
+                raise self._error("holds a NUL or half a surrogate pair", _line(event))
             return parse_scalar(event.value) if event.implicit[0] else event.value
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path)
@@ -202,7 +209,11 @@ class _Reader:
     def _key(self, event: Any, path: KeyPath) -> str:
         self._refuse(event, path)
         key = event.value if isinstance(event, yaml.ScalarEvent) else None
-        if not key or (event.implicit[0] and not isinstance(parse_scalar(key), str)):
+        if (
+            not key
+            or unstorable(key)
+            or (event.implicit[0] and not isinstance(parse_scalar(key), str))
+        ):
             shown = describe(parse_scalar(key)) if key is not None else "a list or mapping"
             raise self._error(f"a key must be text, not {shown}", _line(event))
         return str(key)

@@ -212,3 +212,8 @@ class SweepForm(BaseModel):
     executor: str | None = Field(
         None, description="Written by hpo into a run's own sweep.yaml; `hpo run` decides it."
     )
+    complete: bool = Field(
+        False,  # noqa: FBT003 - pydantic's default argument
+        description="Written by hpo into a run's own sweep.yaml: `space` and `settings` are all "
+        "there is, nothing built in is added.",
+    )

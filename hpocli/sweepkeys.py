@@ -40,5 +40,6 @@ SWEEP_KEYS = frozenset(
         "save_best_model",
         "plot_generation",
         "executor",
+        "complete",
     }
 )

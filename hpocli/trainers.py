@@ -13,7 +13,7 @@ from hpocli.errors import ConfigError
 from hpocli.layers import Merged
 from hpocli.spacefile import nearest
 from hpocli.spi import TrainerRef, TrainerSpec
-from hpocli.sweepfile import describe
+from hpocli.sweepfile import describe, unstorable
 from hpocli.sweepform import DEFAULT_TRAINER, SweepForm
 
 Direction = Literal["maximize", "minimize"]
@@ -69,9 +69,37 @@ def _folders(merged: Merged, form: SweepForm, folder: Path, cwd: Path) -> list[P
     base = folder if owner is None or owner.is_file else cwd
     found = [(base / each).resolve() for each in form.pythonpath]
     for index, each in enumerate(found):
-        if not each.is_dir():
+        if unstorable(str(each)) or not _is_dir(each):
             raise merged.error(("pythonpath", index), f"names {str(each)!r}, which is no folder")
     return found
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long for the file system
+        return False
+
+
+def check_param_names(merged: Merged, form: SweepForm, builtin: TrainerSpec | None) -> None:
+    """Refuse a parameter that the built-in trainer would not read.
+
+    `filters_5` is fine beside `filters_1`: such families go on. Raises ConfigError.
+    """
+    if builtin is None:
+        return
+    families = {_family(name) for name in builtin.space}
+    for name in form.space:
+        if _family(name) not in families:
+            raise merged.error(
+                ("space", name),
+                f"is not a parameter of {builtin.name}",
+                hint=nearest(name, builtin.space) or f"it has {', '.join(builtin.space)}",
+            )
+
+
+def _family(name: str) -> str:
+    return re.sub(r"_\d+\Z", "_#", name)
 
 
 def choose_objectives(merged: Merged, form: SweepForm, builtin: TrainerSpec | None) -> Objectives:
@@ -130,8 +158,8 @@ def _known_objective(
     if name not in specs:
         raise merged.error(
             path,
-            f"names {name!r}, which this trainer does not measure; it measures {', '.join(specs)}",
-            hint=nearest(name, specs),
+            f"names {name!r}, which this trainer does not measure",
+            hint=nearest(name, specs) or f"it measures {', '.join(specs)}",
         )
     spec = specs[name]
     if spec.kind == "health" and form.mode != "health":
@@ -150,8 +178,8 @@ def choose_settings(merged: Merged, form: SweepForm, builtin: TrainerSpec | None
         if name not in builtin.settings:
             raise merged.error(
                 ("settings", name),
-                f"is not a setting of {builtin.name}; it has {', '.join(builtin.settings)}",
-                hint=nearest(name, builtin.settings),
+                f"is not a setting of {builtin.name}",
+                hint=nearest(name, builtin.settings) or f"it has {', '.join(builtin.settings)}",
             )
         _check_setting(merged, name, value, builtin.settings[name])
     return {**builtin.settings, **form.settings}
