@@ -70,11 +70,8 @@ IMAGE_SETTINGS: dict[str, Any] = {
     "steps_per_execution": 1,
     "jit_compile": False,
     "test_part": True,
-    "data_dir": "",
     "image_size": 0,
     "max_data_mb": 4096,
-    "save_model": True,
-    "plots": True,
 }
 
 IMAGE_OBJECTIVES: list[dict[str, str]] = [

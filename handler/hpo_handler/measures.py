@@ -96,15 +96,20 @@ def _write(folder: Path | None, settings: Mapping[str, Any], fitted: Fitted) -> 
     if folder is None:
         return ()
     names = []
-    if settings["save_model"]:
-        fitted.model.save(folder / "model.keras")
+    if settings.get("save_model", True):
+        _save(fitted.model, folder / "model.keras")
         names.append("model.keras")
-    if settings["plots"]:
+    if settings.get("plots", True):
         _dump(folder / "history.json", fitted.record.curves)
         matrix = confusion(fitted.model, fitted.split)
         _dump(folder / "confusion.json", {"classes": fitted.split.classes, "matrix": matrix})
         names += ["history.json", "confusion.json"]
     return tuple(names)
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """Save the network without its optimizer: a third of the size, and quicker."""
+    keras.Model(model.input, model.output).save(path)
 
 
 def confusion(model: keras.Model, split: Split) -> list[list[int]]:

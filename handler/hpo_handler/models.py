@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from hpo_handler.catalog import IMAGE_SPACE
+from hpo_handler.failures import TrialError
+
 _SLOTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
+_PER_LAYER = re.compile(r"(filters|dense_units)_([1-9]|1[0-6])\Z")
 _POOLINGS = ("max", "average", "strided", "none")
 _BATCH_NORM_MOMENTUM = 0.9  # Keras's 0.99 lags behind in trials of a few hundred steps
 
 
-class ParameterError(ValueError):
+class ParameterError(TrialError):
     """A parameter that no network can be built from: one sentence that names it."""
+
+
+def check_names(params: Mapping[str, Any]) -> None:
+    """Raise ParameterError for a name that nothing here reads: it would be searched in vain."""
+    for name in params:
+        if name not in IMAGE_SPACE and name != "epochs" and not _PER_LAYER.match(name):
+            close = difflib.get_close_matches(name, [*IMAGE_SPACE, "epochs"], n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(IMAGE_SPACE)}"
+            raise ParameterError(f"keras-image has no parameter {name!r}; {hint}")
 
 
 def build(

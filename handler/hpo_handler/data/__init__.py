@@ -32,9 +32,10 @@ _held = _Held()
 def load(settings: Mapping[str, Any]) -> Split:
     """Return the data set that `settings` name, split into training and validation parts.
 
-    dataset: a built-in name, an `.npz` file or a folder of images per class, relative paths
-    inside `data_dir`. validation_split: the share of the training part to validate on. The split
-    is stratified and the same for every trial. Raises DataError, one sentence that says what to do.
+    dataset: a built-in name, an `.npz` file or a folder of images per class. validation_split: the
+    share of the training part to validate on. image_size, max_data_mb: see docs/trainers.md. The
+    split is stratified and the same for every trial. Raises DataError, one sentence that says what
+    to do.
     """
     name = str(settings.get("dataset") or "digits")
     share = settings.get("validation_split", 0.2)
@@ -42,7 +43,7 @@ def load(settings: Mapping[str, Any]) -> Split:
         raise DataError(f"validation_split must lie between 0 and 1, not {share!r}")
     limit = int(settings.get("max_data_mb", 4096)) * 2**20
     size = int(settings.get("image_size", 0))
-    path = None if name in IMAGE_DATASETS else _find(name, str(settings.get("data_dir") or ""))
+    path = None if name in IMAGE_DATASETS else _find(name)
     key = (name, float(share), limit, size, path and _stamp(path))
     if _held.data is None or _held.key != key:
         _held.data = None  # let the old arrays go before the new ones come
@@ -61,8 +62,8 @@ def _stamp(path: Path) -> tuple[object, ...]:
     return folder_stamp(path) if path.is_dir() else npz_stamp(path)
 
 
-def _find(name: str, data_dir: str) -> Path:
-    path = Path(data_dir).expanduser() / Path(name).expanduser()
+def _find(name: str) -> Path:
+    path = Path(name).expanduser()
     if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
         return path
     if path.is_file():

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpo_handler.failures import TrialError
+
 Array = NDArray[Any]
 MAX_CLASSES = 10_000
 MAX_CHANNELS = 16
 _SPLIT_SEED = 20_240_229  # of the data, not of a trial: every trial validates on the same images
 
 
-class DataError(ValueError):
+class DataError(TrialError):
     """Data that cannot be used: one sentence that names it and says what to do."""
 
 

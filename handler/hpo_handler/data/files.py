@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -48,9 +49,7 @@ def load_npz(path: Path, limit: int) -> Images:
             members = _check_members(archive, name, limit)
         with np.load(path, allow_pickle=False) as arrays:
             parts = {key: arrays[key] for key in members}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} cannot be read as an .npz file: {error}") from error
     return _from_parts(name, parts)
 
