@@ -101,7 +101,7 @@ class SweepForm(BaseModel):
         min_length=1,
         max_length=200,
         description="A program to run instead of a trainer, one list item an argument; "
-        "`{name}` stands for a parameter, and also for `{trial}`, `{seed}`, `{workdir}`.",
+        "`{name}` stands for a parameter, and also for `{seed}`, `{number}`, `{workdir}`.",
     )
     pythonpath: list[str] | None = Field(
         None,
