@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hpocli import events as ev
@@ -30,7 +30,6 @@ class Sweep:
     directions: tuple[str, ...] = ("maximize",)
     seed: int = 0
     reports: bool = True
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def header(sweep: Sweep, run: str = "made-up") -> ev.RunStarted:
@@ -94,7 +93,7 @@ def run_events(sweep: Sweep) -> list[tuple[float, ev.Event]]:
     return [(at, event) for at, _, event in sorted(found, key=lambda item: item[:2])]
 
 
-def _trial(sweep, draw, put, number, at, slot, cold) -> float:
+def _trial(sweep, draw, put, number, at, slot, cold) -> float:  # noqa: PLR0917 - one caller
     params = params_of(draw)
     length = sweep.mean_s * draw.lognormvariate(-(sweep.sigma**2) / 2, sweep.sigma)
     put(at, ev.TrialCreated(trial=number, params=params, seed=number))
