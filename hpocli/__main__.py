@@ -1,0 +1,5 @@
+"""`python -m hpocli` is `hpo`."""
+
+from hpocli.cli import main
+
+main()
