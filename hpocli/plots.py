@@ -128,11 +128,12 @@ def _curves(path: Path) -> dict[str, list[float]]:
     raw = _read(path)
     if not isinstance(raw, dict):
         return {}
-    return {
+    found = {
         clean(name, 40): [_number(v) for v in values]
         for name, values in list(raw.items())[:24]
         if isinstance(values, list)
     }
+    return {name: values for name, values in found.items() if any(map(math.isfinite, values))}
 
 
 def _number(value: object) -> float:

@@ -72,4 +72,5 @@ def run_argument(folder: RunFolder, environ: Mapping[str, str] | None = None) ->
     env = os.environ if environ is None else environ
     home = Path(env.get("HPO_RUNS_DIR") or "runs")
     known = folder.root.parent.resolve() == home.resolve()
-    return shlex.quote(folder.name if known else str(folder.root))
+    path = folder.root if len(folder.root.parts) > 1 else folder.root.resolve()
+    return shlex.quote(folder.name if known else str(path))

@@ -141,18 +141,19 @@ def _print(state: RunState, rows: list[Row]) -> None:
     from hpocli.commands.tables import print_table  # noqa: PLC0415 - rich takes a while to import
 
     names = [clean(name, 30) for name in objectives(state)]
+    tries = ["tries"] if any(row["attempts"] > 1 for row in rows) else []
     lines = [
         (
             str(row["number"]),
             row["state"],
             *(_shown(row["values"].get(name)) for name in objectives(state)),
             duration(row["duration_s"]),
-            str(row["attempts"]),
+            *([str(row["attempts"])] if tries else []),
             _words(row),
         )
         for row in rows
     ]
-    columns = ("trial", "state", *names, "time", "tries", "parameters")
+    columns = ("trial", "state", *names, "time", *tries, "parameters")
     print_table(columns, lines, right=" ".join(("trial", *names, "time", "tries")))
 
 
