@@ -12,11 +12,10 @@ from pydantic_core import to_jsonable_python
 from hpocli.catalog import Catalog
 from hpocli.errors import ConfigError
 from hpocli.layers import Merged
-from hpocli.spacefile import nearest
 from hpocli.spi import ExecutorSpec
-from hpocli.sweepfile import describe
 from hpocli.sweepkeys import SWEEP_KEYS
 from hpocli.typeproblems import problem_hint, problem_text
+from hpocli.wording import describe, nearest
 
 
 def option_names(spec: ExecutorSpec) -> tuple[str, ...]:

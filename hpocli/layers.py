@@ -9,7 +9,8 @@ from typing import Any
 
 from hpocli.errors import ConfigError
 from hpocli.spacefile import merge_param
-from hpocli.sweepfile import Document, KeyPath, describe, parse_value, unstorable
+from hpocli.sweepfile import Document, KeyPath, parse_value, unstorable
+from hpocli.wording import describe
 
 NAMED = ("sampler", "pruner")
 NESTED = (*NAMED, "space", "settings", "retries")

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpocli.catalog import Catalog
+from hpocli.conditions import SpaceError
 from hpocli.config import PrunerConfig, RetryConfig, SamplerConfig, SweepConfig
 from hpocli.errors import ConfigError
 from hpocli.executoroptions import check_options, plain_options
@@ -28,7 +29,7 @@ from hpocli.layers import (
     option_layers,
 )
 from hpocli.rules import check_rules
-from hpocli.spacefile import SpaceError, build_space, nearest
+from hpocli.spacefile import build_space
 from hpocli.sweepdump import dump_mapping
 from hpocli.sweepfile import Document, read_sweep_file
 from hpocli.sweepform import SweepForm
@@ -41,6 +42,7 @@ from hpocli.trainers import (
     choose_trainer,
 )
 from hpocli.typeproblems import problem_hint, problem_text
+from hpocli.wording import nearest
 
 
 def load_config(

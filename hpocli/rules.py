@@ -12,8 +12,8 @@ from hpocli.config import SweepConfig
 from hpocli.errors import ConfigError
 from hpocli.layers import Merged
 from hpocli.space import CategoricalParam, PointError
-from hpocli.spacefile import nearest
 from hpocli.spi import JsonScalar, TrainerSpec
+from hpocli.wording import nearest
 
 MOST_GRID_POINTS = 1_000_000
 _PACKAGES = {

@@ -5,27 +5,24 @@ Nothing here knows files: a problem is a `SpaceError` whose `path` says where in
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from hpocli.conditions import SpaceError, parents_first, settle
 from hpocli.space import (
     CategoricalParam,
     Condition,
     FloatParam,
     IntParam,
     Param,
-    PointError,
     SearchSpace,
-    fit_value,
-    same_value,
 )
 from hpocli.spi import JsonScalar
-from hpocli.sweepfile import KeyPath, describe, unstorable
+from hpocli.sweepfile import KeyPath, unstorable
+from hpocli.wording import describe, nearest
 
 MAX_PARAMS = 300
 MAX_CHOICES = 1000
@@ -38,15 +35,6 @@ _FIELDS = {
     "categorical": ("type", "choices", "when"),
 }
 _ALL_FIELDS = ("type", "low", "high", "log", "step", "choices", "when")
-
-
-class SpaceError(ValueError):
-    """A space that cannot be searched; `path` leads to the culprit inside `space:`."""
-
-    def __init__(self, path: KeyPath, problem: str, *, hint: str = "") -> None:
-        super().__init__(problem)
-        self.path = path
-        self.hint = hint
 
 
 def merge_param(base: Any, over: Any) -> Any:
@@ -87,7 +75,7 @@ def build_space(declared: Mapping[str, Any], builtin: Mapping[str, Any]) -> Sear
         raise SpaceError((), f"has {len(merged)} parameters; at most {MAX_PARAMS} are searched")
     params = [_parse(name, form) for name, form in merged.items()]
     own = {n for n, form in declared.items() if isinstance(form, Mapping) and form.get("when")}
-    return _settle(_parents_first(params), strict=own)
+    return settle(parents_first(params), strict=own)
 
 
 def _check_name(name: str) -> None:
@@ -136,12 +124,6 @@ def _refuse_unknown(name: str, form: Mapping[str, Any], known: tuple[str, ...]) 
                 f"is not known here; a parameter of this type has {', '.join(known)}",
                 hint=nearest(field, known),
             )
-
-
-def nearest(word: str, known: Any) -> str:
-    """Return `did you mean 'x'?` for the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def _choices(given: Any, path: KeyPath) -> tuple[JsonScalar, ...]:
@@ -251,86 +233,3 @@ def _conditions(name: str, when: Any) -> tuple[Condition, ...]:
             raise SpaceError((name, "when", parent), "lists no values, so it would never hold")
         found.append(Condition(parent=parent, values=values))
     return tuple(found)
-
-
-def _parents_first(params: list[Param]) -> list[Param]:
-    by_name = {p.name: p for p in params}
-    ordered: dict[str, Param] = {}
-
-    def place(param: Param, below: tuple[str, ...]) -> None:
-        if param.name in below:
-            circle = " -> ".join((*below[below.index(param.name) :], param.name))
-            raise SpaceError((param.name, "when"), f"goes in a circle: {circle}")
-        for condition in param.when:
-            if condition.parent not in by_name:
-                raise SpaceError(
-                    (param.name, "when", condition.parent),
-                    "is not a parameter of the search space",
-                    hint=nearest(condition.parent, by_name),
-                )
-            if condition.parent not in ordered:
-                place(by_name[condition.parent], (*below, param.name))
-        ordered[param.name] = param
-
-    for param in params:
-        if param.name not in ordered:
-            place(param, ())
-    return list(ordered.values())
-
-
-def _settle(params: list[Param], *, strict: set[str]) -> SearchSpace:
-    """Decide conditions on fixed parents, and fix what has one value.
-
-    A condition value that the parent cannot have is an error for the parameters in `strict`, and
-    is dropped elsewhere (a sweep file narrowed the parent of a built-in parameter).
-    """
-    searched: dict[str, Param] = {}
-    fixed: dict[str, JsonScalar] = {}
-    for param in params:
-        conditions: list[Condition] = []
-        for condition in param.when:
-            if condition.parent in fixed:
-                if any(same_value(fixed[condition.parent], v) for v in condition.values):
-                    continue
-                break
-            if condition.parent not in searched:
-                break
-            values = _possible(
-                param, condition, searched[condition.parent], strict=param.name in strict
-            )
-            if not values:
-                break
-            conditions.append(Condition(parent=condition.parent, values=values))
-        else:
-            settled = replace(param, when=tuple(conditions))
-            if not conditions and _is_single(settled):
-                fixed[param.name] = _first_value(settled)
-            else:
-                searched[param.name] = settled
-    return SearchSpace(params=tuple(searched.values()), fixed=tuple(fixed.items()))
-
-
-def _possible(
-    param: Param, condition: Condition, parent: Param, *, strict: bool
-) -> tuple[JsonScalar, ...]:
-    path = (param.name, "when", condition.parent)
-    if isinstance(parent, FloatParam):
-        raise SpaceError(path, "is a float; a condition needs a categorical or int parameter")
-    found = []
-    for value in condition.values:
-        try:
-            found.append(fit_value(parent, value))
-        except PointError as error:
-            if strict:
-                raise SpaceError(path, f"can never hold: {parent.name} {error}") from None
-    return tuple(dict.fromkeys(found))
-
-
-def _is_single(param: Param) -> bool:
-    if isinstance(param, CategoricalParam):
-        return len(param.choices) == 1
-    return param.low == param.high
-
-
-def _first_value(param: Param) -> JsonScalar:
-    return param.choices[0] if isinstance(param, CategoricalParam) else param.low

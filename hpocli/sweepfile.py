@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from hpocli.errors import ConfigError
+from hpocli.wording import describe, short
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 20
@@ -113,23 +114,6 @@ def unstorable(text: str) -> bool:
     return "\0" in text or any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def describe(value: object) -> str:
-    """Say what a value is, in a few harmless words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {_short(repr(value))}"
-    if isinstance(value, str):
-        return _short(repr(value))
-    return "a list" if isinstance(value, list | tuple) else "a mapping"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 class _Reader:
     """Builds plain data from YAML events; `lines` fills up on the way."""
 
@@ -181,7 +165,7 @@ class _Reader:
             mark = "*" if isinstance(event, yaml.AliasEvent) else "&"
             raise self._error(f"{mark}{event.anchor}: aliases and anchors are not read", line)
         if event.tag is not None:
-            raise self._error(f"the tag {_short(repr(event.tag))} is not read", line)
+            raise self._error(f"the tag {short(repr(event.tag))} is not read", line)
         if len(path) > MAX_DEPTH:
             raise self._error(f"nested more than {MAX_DEPTH} deep", line)
 
@@ -231,4 +215,4 @@ def _plain_problem(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "not YAML")
     if "'\\t'" in problem:
         return "a tab is used where YAML wants spaces"
-    return f"not YAML: {_short(problem)}"
+    return f"not YAML: {short(problem)}"

@@ -11,10 +11,10 @@ from hpocli.callables import CallableError, check_callable
 from hpocli.catalog import Catalog
 from hpocli.errors import ConfigError
 from hpocli.layers import Merged
-from hpocli.spacefile import nearest
 from hpocli.spi import TrainerRef, TrainerSpec
-from hpocli.sweepfile import describe, unstorable
+from hpocli.sweepfile import unstorable
 from hpocli.sweepform import DEFAULT_TRAINER, SweepForm
+from hpocli.wording import describe, nearest
 
 Direction = Literal["maximize", "minimize"]
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hpocli.spacefile import nearest
-from hpocli.sweepfile import describe
+from hpocli.wording import describe, nearest
 
 _WANTED = {
     "int_type": "an integer",

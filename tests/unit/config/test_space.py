@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from hpocli.conditions import SpaceError
 from hpocli.space import (
     CategoricalParam,
     Condition,
@@ -14,7 +15,7 @@ from hpocli.space import (
     PointError,
     SearchSpace,
 )
-from hpocli.spacefile import SpaceError, build_space
+from hpocli.spacefile import build_space
 
 BUILTIN = {
     "optimizer": ["adam", "sgd"],
