@@ -78,7 +78,7 @@ def test_a_single_trial_is_enough(tmp_path):
     [
         "",
         "[1]",
-        '{"labels": 3, "matrix": [1]}',
+        '{"labels": 3, "matrix": ["x"]}',
         '{"matrix": [[1, 2]]}',
         "[" * 5000,
         '{"loss": "x"}',
