@@ -7,6 +7,7 @@ here a point is done when some trial has its parameters, whoever proposed it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -30,7 +31,12 @@ class Grid:
 
     def __init__(self, config: SweepConfig, done: Iterable[Mapping[str, JsonScalar]]) -> None:
         values = _values(config.space, config.sampler.options.get("search_space") or {})
-        points = list(_walk(config.space, values, 0, {}))
+        points = list(islice(_walk(config.space, values, 0, {}), MOST_POINTS + 1))
+        if len(points) > MOST_POINTS:
+            raise ConfigError(
+                f"sampler grid: the grid has more than {MOST_POINTS:,} points",
+                hint="use fewer values, or another sampler",
+            )
         seed = config.sampler.options.get("seed", config.seed)
         np.random.default_rng(seed).shuffle(points)
         self._done = {_key(params) for params in done}

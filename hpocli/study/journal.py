@@ -234,7 +234,10 @@ class _Committer:
             self._failure = error
 
     def _run(self) -> None:
-        while self._dirty.wait() and not self._stopping.wait(GROUP_S) and not self._failure:
+        # `stop` sets `_stopping` before `_dirty`, so a `clear` here can never swallow its call.
+        while not self._stopping.is_set() and self._dirty.wait():
+            if self._stopping.wait(GROUP_S) or self._failure:
+                return
             with self._lock:
                 if self._dirty.is_set():
                     self._dirty.clear()

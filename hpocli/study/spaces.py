@@ -52,14 +52,31 @@ def suggest(trial: optuna.Trial, param: Param, dist: BaseDistribution) -> None:
 
 
 def plain(param: Param, value: JsonScalar) -> JsonScalar:
-    """Return the value in the parameter's own Python type (samplers hand out NumPy's)."""
+    """Return the value in the parameter's own Python type (samplers hand out NumPy's).
+
+    One on a step loses the noise of its arithmetic: 0.3 instead of 0.30000000000000004.
+    """
     match param:
-        case FloatParam():
+        case FloatParam(step=None):
             return float(value)  # type: ignore[arg-type]  # a number, or `contains` was False
+        case FloatParam():
+            return float(f"{value:.12g}")
         case IntParam():
             return int(value)  # type: ignore[arg-type]  # same reason
         case CategoricalParam():
             return param.choices[param.choices.index(value)]
+
+
+def plain_point(space: SearchSpace, params: Mapping[str, JsonScalar]) -> Point:
+    """Return the searched parameters in the order of the space, each `plain`.
+
+    Values that a changed space no longer has are kept as they are.
+    """
+    return {
+        p.name: plain(p, params[p.name]) if contains(p, params[p.name]) else params[p.name]
+        for p in space.params
+        if p.name in params
+    }
 
 
 def contains(param: Param, value: JsonScalar) -> bool:
@@ -90,7 +107,8 @@ def choices(param: Param) -> tuple[JsonScalar, ...] | None:
 def _float_choices(low: float, high: float, step: float | None) -> tuple[float, ...] | None:
     if step is None:
         return None if low < high else (low,)
-    return tuple(low + i * step for i in range(int((high - low) / step + 1e-8) + 1))
+    count = int((high - low) / step + 1e-8) + 1
+    return tuple(float(f"{low + i * step:.12g}") for i in range(count))
 
 
 def searched(space: SearchSpace, values: Mapping[str, JsonScalar]) -> Point | None:

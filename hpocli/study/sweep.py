@@ -264,7 +264,7 @@ class SweepStudy:
         if _SOURCE in trial.user_attrs:
             self._queued -= 1
         if self._grid:
-            self._grid.mark(trial.params)
+            self._grid.mark(spaces.plain_point(self._config.space, trial.params))
         return trial
 
     @contextmanager
@@ -327,21 +327,21 @@ class SweepStudy:
     def _open_grid(self, trials: Sequence[FrozenTrial]) -> Grid | None:
         if self._config.sampler.name != "grid":
             return None
-        return Grid(self._config, [t.params for t in trials if t.state is not TrialState.WAITING])
+        space = self._config.space
+        return Grid(self._config, [spaces.plain_point(space, t.params) for t in trials])
 
     def _is_complete(self, trial: FrozenTrial) -> bool:
         return spaces.is_complete(self._config.space, trial.params)
 
     def _params(self, params: Mapping[str, JsonScalar]) -> dict[str, JsonScalar]:
         space = self._config.space
-        values = {p.name: spaces.plain(p, params[p.name]) for p in space.params if p.name in params}
-        return {**values, **dict(space.fixed)}
+        return {**spaces.plain_point(space, params), **dict(space.fixed)}
 
     def _known(self, trial: FrozenTrial) -> KnownTrial:
         return KnownTrial(
             number=trial.number,
             state=_STATES[trial.state],
-            params={**trial.params, **dict(self._config.space.fixed)},
+            params=self._params(trial.params),
             values=tuple(trial.values) if trial.state is TrialState.COMPLETE else (),
             complete=self._is_complete(trial),
         )
