@@ -43,6 +43,7 @@ class GroupCommitJournal(BaseJournalBackend):
         self._kept: list[Log] = []  # logs from number `_first_kept` on
         self._owed = b""  # lines that are in `_kept` and not yet in the file
         self._holding = False
+        self._torn_here = self.torn_bytes > 0
         self._half_line = False
         self._committer = _Committer(self._fd)
 
@@ -136,7 +137,7 @@ class GroupCommitJournal(BaseJournalBackend):
         self._committer.wake()
 
     def _make_room_at_end(self) -> None:
-        if self.torn_bytes:
+        if self._torn_here:
             self._keep_torn_line()
         if self._half_line:
             self._cut()
@@ -153,7 +154,7 @@ class GroupCommitJournal(BaseJournalBackend):
         with self._path.with_name(self._path.name + ".torn").open("ab") as aside:
             aside.write(torn + b"\n")
         self._cut()
-        self.torn_bytes = 0
+        self._torn_here = False
 
     def _take_in(self, foreign: bytes) -> None:
         if not foreign.endswith(b"\n"):

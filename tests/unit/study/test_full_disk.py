@@ -58,6 +58,14 @@ def _may_mount() -> bool:
 DISKS = [_file_size_limit, *([_tiny_file_system] if _may_mount() else [])]
 
 
+def _fill(study: SweepStudy, told: list[int]) -> None:
+    for _ in range(1000):
+        number = study.ask().number
+        study.report(number, 0, 0.5)
+        study.tell(number, "completed", [float(number)])
+        told.append(number)
+
+
 @pytest.mark.parametrize("disk", DISKS, ids=lambda d: d.__name__.strip("_"))
 @pytest.mark.parametrize("same_process", [True, False])
 def test_a_full_disk_stops_the_study_and_loses_nothing_that_was_told(
@@ -71,11 +79,7 @@ def test_a_full_disk_stops_the_study_and_loses_nothing_that_was_told(
         journal = folder / "study.journal"
         study = SweepStudy.open(config, journal=journal, name="run", create=True)
         with pytest.raises(StateError, match=r"study\.journal cannot be used: .*(space|large)"):
-            for _ in range(1000):
-                number = study.ask().number
-                study.report(number, 0, 0.5)
-                study.tell(number, "completed", [float(number)])
-                told.append(number)
+            _fill(study, told)
         assert len(told) > 5
         assert journal.read_bytes().endswith(b"\n")
         assert list(JournalReader(journal).read_logs(0))
