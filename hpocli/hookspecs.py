@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pluggy
 import typer
 
-from hpocli.events import Record
 from hpocli.spi import ExecutorSpec, TrainerSpec
+
+if TYPE_CHECKING:  # `hpo --help` does not need the events
+    from hpocli.events import Record
 
 hookspec = pluggy.HookspecMarker("hpocli")
 

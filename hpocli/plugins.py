@@ -11,16 +11,18 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 import typer
 
 from hpocli import hookspecs
 from hpocli.catalog import Catalog
-from hpocli.events import Record
 from hpocli.spi import ExecutorSpec, TrainerSpec
-from hpocli.state import RunState
+
+if TYPE_CHECKING:  # `hpo --help` needs neither
+    from hpocli.events import Record
+    from hpocli.state import RunState
 
 GROUP = "hpocli"
 _log = logging.getLogger(__name__)

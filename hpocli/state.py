@@ -11,9 +11,7 @@ from functools import singledispatchmethod
 
 from hpocli import events as ev
 from hpocli.spi import JsonScalar
-
-OPEN = ("waiting", "submitting", "queued", "running")
-ENDED = ("completed", "pruned", "failed")
+from hpocli.statuses import ENDED as ENDED  # noqa: PLC0414 - part of this module's face
 
 
 @dataclass(slots=True)

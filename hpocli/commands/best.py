@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
 
-import typer
-
-from hpocli.commands.loading import RUNS, RunName, RunsDir, open_run, write_next, write_out
+from hpocli.commands.arguments import BestFormat
+from hpocli.commands.loading import open_run, write_next, write_out
 from hpocli.errors import StateError
 from hpocli.lines import labelled
 from hpocli.ranking import best_trials
@@ -19,21 +17,7 @@ from hpocli.show import clean, run_argument
 from hpocli.state import RunState, TrialView
 
 
-class BestFormat(StrEnum):
-    """How the best trial is printed; `args` is `--name=value`, a line for each trial."""
-
-    YAML = "yaml"
-    JSON = "json"
-    ARGS = "args"
-
-
-def best(
-    run: RunName,
-    runs_dir: RunsDir = RUNS,
-    output: Annotated[BestFormat, typer.Option("--format", help="How to print it.")] = (
-        BestFormat.YAML
-    ),
-) -> None:
+def print_best(run: str, runs_dir: Path, output: BestFormat) -> None:
     """Print the best trial's parameters, or those of the whole Pareto front."""
     folder, state = open_run(runs_dir, run)
     found = best_trials(state)

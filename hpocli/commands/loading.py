@@ -1,4 +1,4 @@
-"""What the reading commands share: the RUN argument, the folder, its folded state, its status."""
+"""What the reading commands share: the folder, its folded state, its status."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from hpocli.errors import StateError
 from hpocli.eventlog import LogReader
@@ -18,22 +14,6 @@ from hpocli.runs import RunFolder, find_run
 from hpocli.show import clean
 from hpocli.state import RunState, fold
 from hpocli.streams import SafeStream
-
-RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's name, a unique prefix of it, or `latest`.")
-]
-RunsDir = Annotated[
-    Path, typer.Option("--runs-dir", envvar="HPO_RUNS_DIR", help="Where run folders are.")
-]
-RUNS = Path("runs")
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 def open_run(runs_dir: Path, name: str) -> tuple[RunFolder, RunState]:

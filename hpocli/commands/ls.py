@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from hpocli.clock import isoformat
-from hpocli.commands.loading import RUNS, Format, RunsDir, load_state, status, write_next, write_out
+from hpocli.commands.arguments import Format
+from hpocli.commands.loading import load_state, status, write_next, write_out
 from hpocli.errors import HpoError
 from hpocli.lines import labelled
 from hpocli.ranking import best_trial, pareto_front, single_objective
 from hpocli.results import trials_csv
 from hpocli.runs import RunFolder, list_runs
 from hpocli.show import clean, number, run_argument
-from hpocli.state import ENDED, RunState
+from hpocli.state import RunState
+from hpocli.statuses import ENDED
 
 
-def ls(
-    runs_dir: RunsDir = RUNS,
-    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
-) -> None:
-    """List the runs, newest last."""
+def print_runs(runs_dir: Path, output: Format) -> None:
+    """Print the runs, newest last."""
     rows = [_row(RunFolder(runs_dir / name)) for name in list_runs(runs_dir)]
     if output is Format.JSON:
         write_out(json.dumps(rows, indent=2) + "\n")

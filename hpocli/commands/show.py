@@ -6,10 +6,11 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from hpocli.clock import SystemClock
-from hpocli.commands.loading import RUNS, RunName, RunsDir, open_run, status, write_out
+from hpocli.commands.loading import open_run, status, write_out
 from hpocli.lines import counts_line, final_lines, header_lines, labelled, progress_line
 from hpocli.progress import TrialProgress, aggregate
 from hpocli.ranking import best_trials
@@ -18,8 +19,8 @@ from hpocli.show import clean, duration, number
 from hpocli.state import RunState
 
 
-def show(run: RunName, runs_dir: RunsDir = RUNS) -> None:
-    """Show one run: how it stands, its best trial, what mattered, what failed, what next."""
+def print_run(run: str, runs_dir: Path) -> None:
+    """Print one run: how it stands, its best trial, what mattered, what failed, what next."""
     folder, state = open_run(runs_dir, run)
     how = status(folder, state)
     lines = [*_head(state, how), *_body(folder, state)]

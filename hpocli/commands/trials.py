@@ -6,18 +6,19 @@ import json
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
-
-from hpocli.commands.loading import RUNS, Format, RunName, RunsDir, open_run, write_next, write_out
+from hpocli.commands.arguments import Format
+from hpocli.commands.loading import open_run, write_next, write_out
 from hpocli.errors import ConfigError
 from hpocli.lines import labelled
 from hpocli.ranking import directions, objectives
 from hpocli.results import trial_rows, trials_csv
 from hpocli.runs import RunFolder
 from hpocli.show import clean, duration, number, params_line, run_argument, scalar
-from hpocli.state import ENDED, OPEN, RunState
+from hpocli.state import RunState
+from hpocli.statuses import ENDED, OPEN
 
 Row = Mapping[str, Any]
 _WHERE = re.compile(r"\s*([\w.\-]+)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*")
@@ -29,26 +30,21 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def trials(  # noqa: PLR0917 - the command line gives names
-    run: RunName,
-    runs_dir: RunsDir = RUNS,
-    sort: Annotated[
-        str, typer.Option(help="number, state, value, duration_s, a parameter or a metric.")
-    ] = "number",
-    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
-    state: Annotated[
-        list[str] | None, typer.Option(help=f"Only these states: {', '.join((*ENDED, *OPEN))}.")
-    ] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help="Only where this holds, e.g. 'learning_rate<0.01'.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
-    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
+def print_trials(
+    run: str,
+    runs_dir: Path,
+    *,
+    sort: str,
+    reverse: bool,
+    states: list[str],
+    where: list[str],
+    limit: int | None,
+    output: Format,
 ) -> None:
-    """List the trials of a run. Sorting by value puts the best on top."""
+    """Print the trials of a run that are asked for; sorting by value puts the best on top."""
     folder, found = open_run(runs_dir, run)
     everything = trial_rows(found)
-    rows = _filtered(everything, state or [], where or [])
+    rows = _filtered(everything, states, where)
     rows = _sorted(rows, everything, sort, best_first=directions(found)[0])
     rows = (rows[::-1] if reverse else rows)[:limit]
     if output is Format.JSON:
