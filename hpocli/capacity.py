@@ -37,6 +37,11 @@ class Capacity:
         """Whether the backend failed through every pause it was given."""
         return self.strikes >= MAX_STRIKES
 
+    def bound(self, maximum: int) -> None:
+        """Never let the limit grow above `maximum` from now on."""
+        self.maximum = maximum
+        self._limit = min(self._limit, float(maximum))
+
     def allows(self, in_flight: int, now: float) -> bool:
         """Say whether one more attempt may start."""
         return now >= self.paused_until and in_flight < self.limit

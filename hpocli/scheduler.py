@@ -18,15 +18,14 @@ from functools import partial
 from queue import SimpleQueue
 
 from hpocli import events as ev
-from hpocli.capacity import Capacity
 from hpocli.clock import Clock
 from hpocli.config import SweepConfig
 from hpocli.ending import Ending, Policy
 from hpocli.errors import ExitCode
 from hpocli.flight import Ended, Flight, Message, RequestFactory, Stop, Waiting
 from hpocli.ledger import Ledger
-from hpocli.order import TellOrder
 from hpocli.outcome import attempt_ended, broken, lost
+from hpocli.slots import Slots
 from hpocli.spi import (
     Executor,
     ExecutorError,
@@ -39,8 +38,8 @@ from hpocli.spi import (
     Submitted,
     TrialResult,
 )
-from hpocli.state import ENDED
 from hpocli.study import SweepStudy, trial_seed
+from hpocli.telling import Teller
 from hpocli.verdict import Action, Verdict, judge
 
 _log = logging.getLogger(__name__)
@@ -73,8 +72,10 @@ class Scheduler:
         self._inbox: SimpleQueue[Message] = SimpleQueue()
         self._flying: dict[str, Flight] = {}
         self._waiting = Waiting()
-        self._capacity = Capacity(parts.config.concurrent_workers)
-        self._order = TellOrder()
+        self._slots = Slots(
+            parts.config.concurrent_workers, parts.executor, parts.ledger, parts.clock
+        )
+        self._teller = Teller(parts.config, parts.study, parts.ledger, policy)
         self._ended = 0
         self._busy_s = 0.0
         self._idle_s = 0.0
@@ -93,7 +94,7 @@ class Scheduler:
         Raises StateError where the disk takes no more.
         """
         self._policy.begin(self._clock.monotonic())
-        self._order.begin(self._study.first_number + self._ledger.state.count(*ENDED))
+        self._teller.begin()
         while True:
             self._fill()
             ending = self._ending()
@@ -104,7 +105,7 @@ class Scheduler:
 
     def _wait(self) -> None:
         """Handle the messages that are there, or wait for the next or for what is due."""
-        began, empty = self._clock.monotonic(), self._capacity.limit - len(self._flying)
+        began, empty = self._clock.monotonic(), self._slots.limit - len(self._flying)
         message = self._clock.receive(self._inbox, self._patience())
         self._idle_s += max(0, empty) * (self._clock.monotonic() - began)
         for _ in range(_BATCH):
@@ -120,7 +121,7 @@ class Scheduler:
             return self._policy.ending(in_flight=len(self._flying))
         if self._flying or self._waiting or self._may_propose():
             return None
-        self._tell_in_order(upto=math.inf)
+        self._stop_for(self._teller.release())
         if self._policy.stopping:
             return self._policy.ending(in_flight=0)
         if self._config.reproducible:
@@ -140,14 +141,14 @@ class Scheduler:
         """Seconds until something is due with no message; None where nothing is."""
         now = self._clock.monotonic()
         due = [flight.deadline for flight in self._flying.values() if flight.deadline is not None]
-        moments = (self._policy.due(), self._waiting.next_at(), self._capacity.paused_until)
+        moments = (self._policy.due(), self._waiting.next_at(), self._slots.paused_until)
         later = [at for at in moments if at is not None and at > now]
         return max(0.0, min(due + later) - now) if due or later else None
 
     # --- fill ------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        while not self._policy.stopping and self._slot_is_free():
+        while not self._policy.stopping and self._slots.free(len(self._flying)):
             flight = self._waiting.take(self._clock.monotonic()) or self._propose()
             if flight is None:
                 break
@@ -155,9 +156,6 @@ class Scheduler:
             if not self._inbox.empty():
                 return
         self._ask_ahead()
-
-    def _slot_is_free(self) -> bool:
-        return self._capacity.allows(len(self._flying), self._clock.monotonic())
 
     def _may_propose(self) -> bool:
         made = len(self._ledger.state.trials)
@@ -169,12 +167,11 @@ class Scheduler:
         """Ask the study for a trial, or return None where none is due yet."""
         if not self._may_propose():
             return None
-        visible: int | None = None
-        if self._config.reproducible:
-            visible = self._visible()
-            if not self._order.settled(visible):
+        visible = self._teller.visible()
+        if visible is not None:
+            if not self._teller.settled(visible):
                 return None
-            self._tell_in_order(upto=visible)
+            self._stop_for(self._teller.release(visible))
         proposal = self._study.ask(visible=visible)
         seed = trial_seed(self._config.seed, proposal.number)
         self._ledger.emit(
@@ -183,11 +180,6 @@ class Scheduler:
             )
         )
         return Flight(number=proposal.number, params=proposal.params, seed=seed)
-
-    def _visible(self) -> int:
-        """How many own trials the next proposal may know of: all but the last `look_ahead`."""
-        upcoming = self._study.first_number + len(self._ledger.state.trials)
-        return max(self._study.first_number, upcoming - self._config.look_ahead + 1)
 
     def _ask_ahead(self) -> None:
         """Prefetch as many proposals as it takes to hide the cost of an ask, and no more.
@@ -199,9 +191,9 @@ class Scheduler:
         if self._config.reproducible or not self._ended or not self._inbox.empty():
             return
         trial_s = max(self._busy_s / self._ended, 1e-6)
-        load = self._study.ask_cost_s * self._capacity.limit / trial_s
-        wanted = min(math.ceil(load), self._capacity.limit) if load > 0.05 else 0
-        if len(self._waiting) < wanted and len(self._flying) >= self._capacity.limit:
+        load = self._study.ask_cost_s * self._slots.limit / trial_s
+        wanted = min(math.ceil(load), self._slots.limit) if load > 0.05 else 0
+        if len(self._waiting) < wanted and len(self._flying) >= self._slots.limit:
             flight = self._propose()
             if flight is not None:
                 self._waiting.add(flight)
@@ -211,7 +203,7 @@ class Scheduler:
         flight.attempt += 1
         flight.key = self._requests.key(flight.number, flight.attempt)
         flight.cancelling, flight.ref, flight.last_step = "", "", -1
-        flight.epoch, flight.submitted_at, flight.deadline = self._capacity.epoch, now, None
+        flight.epoch, flight.submitted_at, flight.deadline = self._slots.epoch, now, None
         self._ledger.emit(
             ev.TrialSubmitting(
                 trial=flight.number,
@@ -256,7 +248,12 @@ class Scheduler:
         )
         flight.attempt -= 1
         self._waiting.add(flight)
-        self._platform_trouble(flight, error)
+        self._slots.refused(flight.epoch, error)
+        if error.failure == FailureClass.REJECTED:
+            self._give_up(error.message, ExitCode.NO_BACKEND, hint=error.hint)
+        elif self._slots.exhausted:
+            reason = f"the executor stayed unavailable: {error.message}"
+            self._give_up(reason, ExitCode.NO_BACKEND, hint=error.hint)
 
     # --- inbox -----------------------------------------------------------------------------------
 
@@ -350,10 +347,8 @@ class Scheduler:
     def settle(self, flight: Flight, verdict: Verdict) -> None:
         """Tell the study, or put the trial back, as the verdict says."""
         match verdict.action:
-            case Action.TELL if self._config.reproducible:
-                self._order.hold(flight.number, verdict)
             case Action.TELL:
-                self._tell(flight.number, verdict)
+                self._stop_for(self._teller.tell(flight.number, verdict))
             case Action.RETRY:
                 flight.retries[verdict.failure] = flight.retries.get(verdict.failure, 0) + 1
                 self._put_back(flight, verdict.failure)
@@ -372,63 +367,15 @@ class Scheduler:
         flight.not_before = self._clock.monotonic()
         self._waiting.add(flight)
 
-    def _tell_in_order(self, upto: float) -> None:
-        for number, verdict in self._order.release(upto):
-            self._tell(number, verdict)
-
-    def _tell(self, number: int, verdict: Verdict) -> None:
-        self._study.tell(number, verdict.state, verdict.values)
-        self._ledger.emit(
-            ev.TrialFinished(
-                trial=number,
-                state=verdict.state,
-                values=verdict.values,
-                failure=verdict.failure,
-                message=verdict.message,
-            )
-        )
-        best = self._policy.improvement(number, verdict)
-        if best is not None:
-            self._ledger.emit(best)
-        reason = self._policy.failure(verdict)
-        if reason:
-            self._give_up(reason, ExitCode.FAILED)
-
-    # --- capacity, deadlines, stopping ----------------------------------------------------------
+    # --- deadlines, stopping ----------------------------------------------------------
 
     def _count(self, flight: Flight, verdict: Verdict, flight_s: float) -> None:
-        now = self._clock.monotonic()
         if verdict.failure == FailureClass.LOST:
-            changed = self._capacity.lost(flight.epoch, now)
+            self._slots.lost(flight.epoch, verdict.message)
         elif verdict.action is Action.TELL:
             self._ended += 1
             self._busy_s += flight_s
-            changed = self._capacity.succeeded(len(self._flying) + 1)
-        else:
-            changed = False
-        if changed:
-            self._announce_capacity(verdict.message or "trials succeed again")
-
-    def _platform_trouble(self, flight: Flight, error: ExecutorError) -> None:
-        if error.failure == FailureClass.REJECTED:
-            self._give_up(error.message, ExitCode.NO_BACKEND, hint=error.hint)
-            return
-        retry_after = error.retry_after_s if isinstance(error, ExecutorUnavailable) else None
-        now = self._clock.monotonic()
-        if self._capacity.unavailable(flight.epoch, now, retry_after):
-            self._announce_capacity(error.message)
-        if self._capacity.exhausted:
-            self._give_up(
-                f"the executor stayed unavailable: {error.message}",
-                ExitCode.NO_BACKEND,
-                hint=error.hint,
-            )
-
-    def _announce_capacity(self, cause: str) -> None:
-        paused = max(0.0, self._capacity.paused_until - self._clock.monotonic())
-        self._ledger.emit(
-            ev.CapacityChanged(limit=self._capacity.limit, cause=cause, paused_s=round(paused, 3))
-        )
+            self._slots.succeeded(len(self._flying) + 1)
 
     def _enforce_deadlines(self) -> None:
         now = self._clock.monotonic()
@@ -446,6 +393,10 @@ class Scheduler:
         for flight in list(self._flying.values()):
             if not flight.cancelling:
                 self._cancel(flight, reason)
+
+    def _stop_for(self, reason: str) -> None:
+        if reason:
+            self._give_up(reason, ExitCode.FAILED)
 
     def _give_up(self, reason: str, code: ExitCode, *, hint: str = "") -> None:
         if self._policy.give_up(reason, code, hint, self._clock.monotonic()):
