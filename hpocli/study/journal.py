@@ -24,6 +24,7 @@ from hpocli.errors import StateError
 
 GROUP_S = 0.05
 _KEPT = 1024
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 Log = dict[str, Any]
 
@@ -283,7 +284,7 @@ def _survey(fd: int) -> tuple[int, int, int]:
 
 
 def _encode(log: Log) -> bytes:
-    return json.dumps(log, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(log).encode() + b"\n"
 
 
 def _decode(line: bytes, path: Path, number: int) -> Log:

@@ -116,14 +116,14 @@ class SeededSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Seed the sampler for this trial."""
-        seeds = np.random.SeedSequence([self._seed, trial.number])
+        sequence = np.random.SeedSequence([self._seed, trial.number])
+        words = sequence.generate_state(max(1, len(self._states))).tolist()
         if self._quick:
             log_ndtr.choose(trial.number)
         if not self._states:
-            self._sampler = self._make(int(seeds.generate_state(1)[0]))
-        words = seeds.generate_state(max(1, len(self._states)))
+            self._sampler = self._make(words[0])
         for state, word in zip(self._states, words, strict=False):
-            state.seed(int(word))
+            state.seed(word)
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,8 +73,8 @@ class KnownTrial:
 @dataclass(slots=True)
 class _Running:
     handle: Trial
-    steps: set[int] = field(default_factory=set)
-    pruned: bool = False
+    steps: set[int]
+    pruned: bool
 
 
 class SweepStudy:
@@ -169,14 +169,11 @@ class SweepStudy:
             trial = self._ask()
             if self._config.reproducible and visible is not None:
                 trial.set_user_attr(_VISIBLE, visible)
-            self._running[trial.number] = self._attach(trial)
-            params = self._params(trial.params)
-            enqueued = trial.user_attrs.get(_SOURCE) == "enqueued"
+            proposal = self._admit(trial, self._frozen(trial.number))
         spent = self._clock.monotonic() - started
         weight = _SMOOTHING if self.ask_cost_s else 1.0
         self.ask_cost_s += weight * (spent - self.ask_cost_s)
-        source = "enqueued" if enqueued else "sampler"
-        return Proposal(number=trial.number, params=params, source=source)
+        return proposal
 
     def report(self, number: int, step: int, value: float) -> None:
         """Note an intermediate value.
@@ -261,11 +258,22 @@ class SweepStudy:
             for param in self._branches:
                 if self._config.space.is_active(param, trial.params):
                     spaces.suggest(trial, param, self._dists[param.name])
-        if _SOURCE in trial.user_attrs:
+        return trial
+
+    def _admit(self, trial: Trial, frozen: FrozenTrial) -> Proposal:
+        """Note a trial that was asked for; return what the scheduler is to know of it."""
+        self._running[trial.number] = self._attach(trial, frozen)
+        params = spaces.plain_point(self._config.space, frozen.params)
+        source = frozen.user_attrs.get(_SOURCE)
+        if source is not None:
             self._queued -= 1
         if self._grid:
-            self._grid.mark(spaces.plain_point(self._config.space, trial.params))
-        return trial
+            self._grid.mark(params)
+        return Proposal(
+            number=trial.number,
+            params={**params, **dict(self._config.space.fixed)},
+            source="enqueued" if source == "enqueued" else "sampler",
+        )
 
     @contextmanager
     def _no_orphan(self) -> Iterator[None]:
@@ -282,9 +290,9 @@ class SweepStudy:
                 hint="check sampler.options, or choose another sampler and resume the run",
             ) from error
 
-    def _attach(self, trial: Trial) -> _Running:
+    def _attach(self, trial: Trial, frozen: FrozenTrial) -> _Running:
         """Return the trial with the pruner's view of the study that it was asked with."""
-        attrs = trial.user_attrs
+        attrs = frozen.user_attrs
         handle = trial
         if _VISIBLE in attrs:
             storage = told_before(self._storage.optuna, attrs[_VISIBLE])
@@ -295,7 +303,8 @@ class SweepStudy:
                 pruner=self._study.pruner,
             )
             handle = Trial(view, self._trial_id(trial.number))
-        return _Running(handle=handle, pruned=_PRUNED_AT in attrs)
+        steps = set(frozen.intermediate_values)
+        return _Running(handle=handle, steps=steps, pruned=_PRUNED_AT in attrs)
 
     def _lookup(self, number: int) -> _Running | None:
         """Return the handle of a running trial, rebuilt where an earlier process asked for it."""
@@ -305,9 +314,7 @@ class SweepStudy:
             frozen = self._frozen(number)
             if frozen.state is not TrialState.RUNNING:
                 return None
-            running = self._attach(Trial(self._study, self._trial_id(number)))
-            running.steps.update(frozen.intermediate_values)
-            self._running[number] = running
+            self._running[number] = self._attach(Trial(self._study, self._trial_id(number)), frozen)
         return self._running[number]
 
     def _trials(self) -> list[FrozenTrial]:
