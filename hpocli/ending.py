@@ -164,4 +164,18 @@ class Policy:
         return BestImproved(trial=number, value=value, metrics=verdict.metrics)
 
 
+def interrupt_words(applied: str, running: int, *, run: str, window_s: float) -> str:
+    """Return what is said at once when a signal asks for the end; `applied`: see RunInterrupted."""
+    trials = "1 running trial" if running == 1 else f"{running} running trials"
+    if applied == "now":
+        return "stopping at once; nothing that ended is lost"
+    if applied == "detach":
+        return f"detaching: {trials} go on; hpo resume {run} takes them up"
+    fate = f"up to {window_s:g} s for {trials} to end" if applied == "drain" else f"ending {trials}"
+    if not running:
+        fate = "no trial is running"
+    again = f"press Ctrl-C again to stop at once, go on later with: hpo resume {run}"
+    return f"stopping: nothing new starts, {fate}; {again}"
+
+
 _SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.DETACHED)

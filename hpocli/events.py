@@ -1,6 +1,6 @@
 """What happens in a sweep, as typed events.
 
-One event is one JSON line: the envelope (`v`, `seq`, `ts`, `event`) and the fields of its type.
+One event is one JSON line: the envelope (`v`, `seq`, `ts`, `t`, `event`) and the fields of its type.
 docs/events.md documents every field; a test holds the two together. The state of a run is
 `fold(events)` (see `state`), so an event must carry all that a later reader needs.
 """

@@ -1,4 +1,4 @@
-"""One sweep from the command line to its exit code: folder, lock, study, executor, loop, results."""
+"""One sweep from the command line to its exit code: folder, lock, study, executor, results."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from hpocli import events as ev
+from hpocli import logs
 from hpocli._version import __version__
 from hpocli.clock import Clock, SystemClock, isoformat
 from hpocli.config import SweepConfig
 from hpocli.console import Console, make_console
-from hpocli.ending import Ending, Policy
+from hpocli.ending import Ending, Policy, interrupt_words
 from hpocli.errors import BackendError, ConfigError, ExitCode, HpoError, StateError
 from hpocli.eventlog import EventLog, LogReader
 from hpocli.flight import RequestFactory, Stop
 from hpocli.ledger import Ledger
-from hpocli.logs import configure
 from hpocli.models import ModelKeeper
 from hpocli.plots import make_plots
 from hpocli.plugins import Plugins
@@ -81,7 +82,7 @@ def start_run(
     )
     try:
         return session.run(as_json=as_json, quiet=quiet)
-    except HpoError:
+    except BaseException:  # an early Ctrl-C, too, leaves nothing behind
         if not session.began:
             shutil.rmtree(folder.root, ignore_errors=True)
         raise
@@ -165,6 +166,7 @@ class Session:
         self._is_new = is_new
         self._clock = clock or SystemClock()
         self._began = self._clock.monotonic()
+        self._hurried = False
         self.config_text = ""
         self.began = False
 
@@ -172,7 +174,8 @@ class Session:
         """Work until the sweep ends; return the exit code."""
         with ExitStack() as stack:
             self._lock(stack)
-            configure(self._folder.log)
+            logs.configure(self._folder.log)
+            stack.callback(logs.close)
             console = make_console(
                 json=as_json,
                 quiet=quiet,
@@ -180,6 +183,7 @@ class Session:
                 stderr=sys.stderr,
                 environ=self._environ,
             )
+            stack.callback(console.close)
             ledger = self._open_ledger(stack)
             study = self._open_study(stack)
             ending = self._drive(ledger, study, console)
@@ -191,7 +195,6 @@ class Session:
         stack.callback(lock.release)
         if self.config_text:
             replace_file(self._folder.sweep_file, self.config_text)
-        _point_latest(self._folder)
 
     def _open_ledger(self, stack: ExitStack) -> Ledger:
         """Open the log behind its last good line, with the state it folds to."""
@@ -202,6 +205,7 @@ class Session:
             good, seq, torn = reader.good_bytes, reader.last_seq, reader.torn_bytes
         log = EventLog(self._folder.events, self._clock, last_seq=seq, size=good)
         stack.callback(log.close)
+        _point_latest(self._folder)
         if torn:
             _log.warning("cut %d bytes of an unfinished last event", torn)
         return Ledger(log, self._state)
@@ -220,7 +224,7 @@ class Session:
         keeper = ModelKeeper(self._folder, self._config, ledger.state.best)
         for listener in (keeper.on_record, console.on_record, self._plugins.on_event):
             ledger.listen(listener)
-        header = self._header(study)
+        header = self._header()
         _write_run_json(self._folder, self._facts(header, status="running"))
         self.began = True
         console.start(header)
@@ -232,10 +236,13 @@ class Session:
             parts = self._parts(ledger, study, executor, header.uid)
             window = TERMINAL_WINDOW_S if sys.stderr.isatty() else PIPE_WINDOW_S
             policy = Policy(self._config, ledger.state, window_s=window, attaches=executor.attaches)
+            ledger.listen(partial(_say_interrupt, console, window))
             scheduler = Scheduler(parts, policy)
             with _signals(scheduler):
                 Recovery(parts, scheduler).run()
-                return scheduler.run()
+                ending = scheduler.run()
+                self._hurried = policy.now
+                return ending
 
     def _parts(self, ledger: Ledger, study: SweepStudy, executor: Executor, uid: str) -> Parts:
         return Parts(
@@ -258,7 +265,7 @@ class Session:
             )
         return found
 
-    def _header(self, study: SweepStudy) -> ev.RunStarted:
+    def _header(self) -> ev.RunStarted:
         config, old = self._config, self._state.header
         return ev.RunStarted(
             run=self._folder.name,
@@ -306,13 +313,23 @@ class Session:
             durable=True,
         )
         study.barrier()
-        importances = study.importances()
-        write_results(folder, config, state, importances=importances, exit_code=int(ending.code))
-        make_plots(folder, config, state, importances)
-        if state.header is not None:
-            facts = self._facts(state.header, status="finished", code=int(ending.code))
-            _write_run_json(folder, facts)
+        importances = {} if self._hurried else study.importances()
+        code, warnings = int(ending.code), list[str]()
+        try:
+            write_results(folder, config, state, importances=importances, exit_code=code)
+            if not self._hurried:  # who presses Ctrl-C twice waits for no drawing
+                warnings = make_plots(folder, config, state, importances)
+            if state.header is not None:
+                facts = self._facts(state.header, status="finished", code=code)
+                _write_run_json(folder, facts)
+        except OSError as error:
+            raise StateError(
+                f"cannot write the results of run {folder.name!r}: {error.strerror}",
+                hint=f"nothing is lost; make room, then: hpo resume {folder.name}",
+            ) from None
         console.finish(state, folder, config)
+        for warning in warnings:
+            console.say(f"warning: {warning}")
         if ending.code not in (ExitCode.OK, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             console.say(f"error: {ending.reason}")
         if ending.hint:
@@ -332,7 +349,7 @@ def _executor(spec: ExecutorSpec, config: SweepConfig, folder: RunFolder) -> Ite
         raise
     except ExecutorError as error:
         raise BackendError(f"executor {spec.name!r}: {error.message}", hint=error.hint) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         _log.exception("building the executor failed")
         raise BackendError(
             f"executor {spec.name!r} could not be built: {type(error).__name__}: {error}",
@@ -364,6 +381,14 @@ def _signals(scheduler: Scheduler) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def _say_interrupt(console: Console, window_s: float, record: ev.Record, state: RunState) -> None:
+    """Answer a signal at once, whatever else is queued for the screen."""
+    if isinstance(record.event, ev.RunInterrupted) and state.header is not None:
+        running = state.count("submitting", "queued", "running")
+        policy, run = record.event.policy, state.header.run
+        console.say(interrupt_words(policy, running, run=run, window_s=window_s))
 
 
 def _versions() -> dict[str, str]:

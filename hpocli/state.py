@@ -98,6 +98,8 @@ class RunState:
 
     def apply(self, record: ev.Record) -> None:
         """Take the next record. Unknown trials are ignored: a log may have lost its head."""
+        if isinstance(record.event, ev.RunStarted):
+            self._close_killed_session()
         self.seq, self.last_at = record.seq, record.ts
         number = getattr(record.event, "trial", None)
         before = self.trials.get(number) if isinstance(number, int) else None
@@ -105,6 +107,11 @@ class RunState:
         self._on(record.event, record.ts)
         after = self.trials.get(number) if isinstance(number, int) else None
         self._count(old, after.status if after else None)
+
+    def _close_killed_session(self) -> None:
+        """Count the time of a process that was killed before it could say how long it ran."""
+        if self.resumed_at is not None and self.finished is None and self.last_at is not None:
+            self.previous_elapsed_s += self.last_at - self.resumed_at
 
     def _count(self, old: str | None, new: str | None) -> None:
         if old == new:
