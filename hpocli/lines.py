@@ -79,12 +79,7 @@ def event_line(record: ev.Record, state: RunState, *, brief: bool = False) -> st
         line = _finished_line(event, state)
         return line if not brief or event.state == "failed" else ""
     if isinstance(event, ev.BestImproved):
-        where = (
-            f"  {params_line(state.trials[event.trial].params)}"
-            if event.trial in state.trials
-            else ""
-        )
-        return f"best so far: trial {event.trial}  {number(event.value)}{where}"
+        return f"best so far: trial {event.trial}  {number(event.value)}"
     if isinstance(event, ev.TrialRetrying):
         return f"trial {event.trial} is tried again (attempt {event.attempt + 1}): {event.failure}"
     return _notice(event)
