@@ -78,7 +78,7 @@ def _values_of(param: Param, given: Sequence[JsonScalar] | None) -> tuple[JsonSc
         if found is None:
             raise ConfigError(
                 f"sampler grid: parameter {param.name!r} has endlessly many values",
-                hint="give it a step, list its values, or set sampler.options.search_space",
+                hint="give it a step, list its values, or set sampler.search_space",
             )
         return found
     if not isinstance(given, list | tuple) or not given:

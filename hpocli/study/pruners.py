@@ -65,15 +65,17 @@ def _defaults(config: SweepConfig, name: str) -> dict[str, Any]:
     return defaults.get(name, {})
 
 
-def _wrapped(config: SweepConfig, given: object) -> optuna.pruners.BasePruner | None:
-    """Return the pruner inside `patient`: a name, a mapping with name and options, or null."""
+def _wrapped(config: SweepConfig, given: Any) -> optuna.pruners.BasePruner | None:
+    """Return the pruner inside `patient`: a name, a mapping of name and options, or null."""
     if given is None:
         return None
+    form = {"name": given} if isinstance(given, str) else given
     try:
-        inner = PrunerConfig.model_validate({"name": given} if isinstance(given, str) else given)
-    except ValidationError:
+        options = {k: v for k, v in dict(form).items() if k != "name"}
+        inner = PrunerConfig(name=form["name"], options=options)
+    except (ValidationError, KeyError, TypeError, ValueError):
         raise ConfigError(
             "pruner patient: 'wrapped_pruner' must be a pruner's name, or its name and options",
-            hint="wrapped_pruner: {name: asha, options: {reduction_factor: 4}}",
+            hint="wrapped_pruner: {name: asha, reduction_factor: 4}",
         ) from None
     return _build(config, inner)

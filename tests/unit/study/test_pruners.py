@@ -74,7 +74,7 @@ def test_options_of_the_user_win(make_config) -> None:
     ("inner", "kind"),
     [
         ("asha", optuna.pruners.SuccessiveHalvingPruner),
-        ({"name": "percentile", "options": {"percentile": 10}}, optuna.pruners.PercentilePruner),
+        ({"name": "percentile", "percentile": 10}, optuna.pruners.PercentilePruner),
         (None, type(None)),
     ],
 )
