@@ -49,4 +49,4 @@ class SystemClock:
 def isoformat(seconds: float) -> str:
     """Format seconds since the epoch as UTC, e.g. `2026-01-31T12:00:00.000Z`."""
     moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,6 +1,6 @@
 """What happens in a sweep, as typed events.
 
-One event is one JSON line: the envelope (`v`, `seq`, `ts`, `t`, `event`) and the fields of its type.
+One event is one JSON line: the envelope (`v`, `seq`, `ts`, `t`, `event`) and the type's fields.
 docs/events.md documents every field; a test holds the two together. The state of a run is
 `fold(events)` (see `state`), so an event must carry all that a later reader needs.
 """
@@ -245,6 +245,10 @@ class Warned(Event):
 for _cls in Event.__subclasses__():
     _event(_cls)
 
+_FIELD_NAMES = {
+    cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in Event.__subclasses__()
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -256,7 +260,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form of the line."""
-        body = {f.name: getattr(self.event, f.name) for f in dataclasses.fields(self.event)}
+        body = {name: getattr(self.event, name) for name in _FIELD_NAMES[type(self.event)]}
         return {
             "v": SCHEMA_VERSION,
             "seq": self.seq,
@@ -271,15 +275,16 @@ class Record:
 
         Raises ValueError where a number is not finite.
         """
-        return json.dumps(
-            self.to_dict(), allow_nan=False, separators=(",", ":"), default=_plain_mapping
-        )
+        return _STRICT.encode(self.to_dict())
 
 
 def _plain_mapping(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} cannot go into the event log")
+
+
+_STRICT = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain_mapping)
 
 
 def parse_record(line: str | bytes) -> Record:
@@ -293,7 +298,7 @@ def parse_record(line: str | bytes) -> Record:
     cls = EVENT_TYPES.get(str(raw.get("event")))
     if cls is None:
         raise ValueError(f"unknown event {raw.get('event')!r}")
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = _FIELD_NAMES[cls]
     body = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
     try:
         return Record(seq=int(raw["seq"]), ts=float(raw["t"]), event=cls(**body))
