@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hpocli._version import __version__
 from hpocli.commands import reading, running, starting
@@ -20,6 +21,18 @@ _HELP = """Drive hyperparameter sweeps whose trials run somewhere else.
 `hpo run local sweep.yaml` starts one; `hpo resume RUN` goes on after any kind of end."""
 
 
+class _InOrderOfUse(TyperGroup):
+    """Lists the commands in the order in which a newcomer meets them, strangers' last."""
+
+    _ORDER = ("init", "run", "resume", "ls", "show", "trials", "best", "plugins", "schema")
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        names = super().list_commands(ctx)
+        known = [name for name in self._ORDER if name in names]
+        return known + [name for name in names if name not in known]
+
+
 def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature of an option callback
     if value:
         typer.echo(f"hpo {__version__}")
@@ -30,6 +43,7 @@ def build_app(plugins: Plugins) -> typer.Typer:
     """Return the whole command tree, with one `run` sub-command for each executor."""
     app = typer.Typer(
         name="hpo",
+        cls=_InOrderOfUse,
         help=_HELP,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -80,7 +94,8 @@ def run(arguments: list[str]) -> int:
 def _unexpected(error: Exception) -> int:
     show = getattr(error, "format_message", None)
     if show is not None:  # a usage error of the command-line parser
-        return _say(str(show()), _usage_hint(error), ExitCode.USAGE)
+        text = str(show())  # empty where the help was shown for want of a command
+        return _say(text, _usage_hint(error), ExitCode.USAGE) if text else ExitCode.USAGE
     if os.environ.get("HPO_DEBUG"):
         traceback.print_exception(error)
     return _say(

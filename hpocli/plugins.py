@@ -73,7 +73,7 @@ class Plugins:
         try:
             module = entry.load()
             self._manager.register(module, name=f"{info.distribution}:{entry.name}")
-        except BaseException as error:  # noqa: BLE001 - an import may even call sys.exit
+        except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             info.error = f"did not import: {_one_line(error)}"

@@ -26,7 +26,6 @@ from hpocli.state import TrialView
 from hpocli.study import KnownTrial, trial_seed
 from hpocli.verdict import judge
 
-
 Ended = Literal["completed", "pruned", "failed"]
 
 
@@ -68,7 +67,7 @@ class Recovery:
     def _tell_again(self, view: TrialView) -> None:
         for step, value in view.curve if len(view.values) < 2 else ():
             self._parts.study.report(view.number, step, value)
-        self._parts.study.tell(view.number, cast(Ended, view.status), view.values)
+        self._parts.study.tell(view.number, cast("Ended", view.status), view.values)
 
     def _agree(self, trial: KnownTrial) -> None:
         view = self._state.trials.get(trial.number)

@@ -84,7 +84,9 @@ def find_run(runs_dir: Path, name: str) -> RunFolder:
         )
     raise ConfigError(
         f"there is no run {name!r} in {runs_dir}",
-        hint=f"the runs there: {', '.join(sorted(names)[:8])}" if names else "start one: hpo run",
+        hint=f"the runs there: {', '.join(sorted(names)[:8])}"
+        if names
+        else "start one: hpo init sweep.yaml, then hpo run local sweep.yaml",
     )
 
 

@@ -38,8 +38,9 @@ class FailureClass(StrEnum):
 class TrainerRef:
     """What trains: a registered trainer, a Python callable, or a command.
 
-    kind: "builtin" (`name` is a registered trainer), "function" (`name` is `package.module:callable`,
-    found on `pythonpath`), or "command" (`command` is an argument template).
+    kind: "builtin" (`name` is a registered trainer), "function" (`name` is
+    `package.module:callable`, found on `pythonpath`), or "command" (`command` is an argument
+    template).
     """
 
     kind: Literal["builtin", "function", "command"]
@@ -160,7 +161,7 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether trials can be taken now. `capacity` bounds trials in flight (None: no bound known)."""
+    """Whether trials can be taken now. `capacity` bounds those in flight (None: not known)."""
 
     ok: bool
     capacity: int | None = None

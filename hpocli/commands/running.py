@@ -33,8 +33,8 @@ def register(app: typer.Typer, plugins: Plugins) -> None:
 
 def _command_help(spec: ExecutorSpec) -> str:
     return (
-        f"{spec.help}\n\nExample: `hpo run {spec.name} sweep.yaml trials=50`. All keys: `hpo schema`."
-        " Precedence: file, environment (HPO_<KEY>), KEY=VALUE, option."
+        f"{spec.help}\n\nExample: `hpo run {spec.name} sweep.yaml trials=50`. Keys: `hpo schema`"
+        " and docs/sweep-file.md. Later wins: file, environment (HPO_TRIALS=50), key=value, option."
     )
 
 

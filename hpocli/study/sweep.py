@@ -22,6 +22,7 @@ from hpocli.errors import ConfigError, HpoError, StateError
 from hpocli.spi import JsonScalar
 from hpocli.study import spaces
 from hpocli.study.grid import Grid
+from hpocli.study.importance import param_importances
 from hpocli.study.inherit import WARM_START, inherited
 from hpocli.study.pruners import build_pruner
 from hpocli.study.samplers import build_sampler
@@ -232,7 +233,7 @@ class SweepStudy:
         with self._storage.guard(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return optuna.importance.get_param_importances(self._study, target=first)
+                return param_importances(self._study, first)
             except (ValueError, RuntimeError):
                 return {}
 

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -123,19 +124,17 @@ class ScriptedExecutor(Executor):
         self.most_in_flight = max(self.most_in_flight, len(self._live))
         on_report(Submitted(key=request.key, ref=f"job-{len(self.requests)}"))
         self._clock.call_in(0.0, lambda: on_report(Started(key=request.key, worker="w0")))
+        total = len(play.curve)
         for step, value in enumerate(play.curve):
-            self._plan_report(request.key, on_report, step, value, len(play.curve), play)
+            report = Reported(key=request.key, step=step, value=value, total_steps=total)
+            delay_s = play.duration_s * (step + 1) / (total + 1)
+            self._clock.call_in(delay_s, partial(self._send, report, on_report))
         self._clock.call_in(play.duration_s, lambda: self._end(request))
         return future
 
-    def _plan_report(
-        self, key: str, on_report: ReportCallback, step: int, value: float, total: int, play: Play
-    ) -> None:
-        def send() -> None:
-            if key in self._live:
-                on_report(Reported(key=key, step=step, value=value, total_steps=total))
-
-        self._clock.call_in(play.duration_s * (step + 1) / (total + 1), send)
+    def _send(self, report: Reported, on_report: ReportCallback) -> None:
+        if report.key in self._live:
+            on_report(report)
 
     def _end(self, request: TrialRequest) -> None:
         found = self._live.pop(request.key, None)
