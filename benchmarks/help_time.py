@@ -9,15 +9,11 @@ Compiled files go to a folder of this benchmark's own and are there before anyth
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from measuring import load_line, print_table
+from measuring import Times, compiling, load_line, print_table, run_python
 
 TARGET_S = 0.25
 COMMANDS: dict[str, Sequence[str]] = {
@@ -30,37 +26,20 @@ COMMANDS: dict[str, Sequence[str]] = {
 }
 
 
-def once(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
-    """Return the wall and the CPU seconds (user and system) of one Python process."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"python {' '.join(arguments)} ended with {process.returncode}")
-    return wall_s, usage.ru_utime + usage.ru_stime
-
-
-def measure(repetitions: int) -> dict[str, tuple[float, float]]:
-    """Return the median wall and CPU seconds of each command."""
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
-    with tempfile.TemporaryDirectory() as compiled:
-        environ = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+def measure(repetitions: int) -> dict[str, Times]:
+    """Return the median times of each command."""
+    runs: dict[str, list[Times]] = {name: [] for name in COMMANDS}
+    with tempfile.TemporaryDirectory() as folder:
+        environ = compiling(folder)
         for arguments in COMMANDS.values():
-            once(arguments, environ)
+            run_python(arguments, environ)
         for _ in range(repetitions):
             for name, arguments in COMMANDS.items():
-                runs[name].append(once(arguments, environ))
+                runs[name].append(run_python(arguments, environ))
     return {
-        name: (statistics.median(w for w, _ in some), statistics.median(c for _, c in some))
+        name: Times(
+            statistics.median(t.wall_s for t in some), statistics.median(t.cpu_s for t in some)
+        )
         for name, some in runs.items()
     }
 
