@@ -2,7 +2,8 @@
 
 How an attempt ends:
 
-    returned every objective                           completed, even if a stop was asked for
+    returned every objective                           completed; cancelled where it had learnt
+                                                       from should_stop() that it should end
     returned None, raised TrialPruned or TrialStopped  cancelled where a stop was asked for;
                                                        else pruned (None: failed, user)
     reported or returned NaN or infinity               failed, diverged, whatever it did next
@@ -10,7 +11,7 @@ How an attempt ends:
     any other exception, SystemExit included           failed, user
     anything after its deadline                        failed, timeout
 
-At the deadline `should_stop()` turns true; 5 s later the result is sent and the process ends.
+At the deadline `should_stop()` turns true; GRACE_S later the result is sent and the process ends.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def _run(
         info |= outcome.info
         return JobResult(
             key=job.key,
-            state="completed",
+            state="cancelled" if context.stop_seen else "completed",
             metrics=outcome.metrics,
             health=outcome.health,
             fit_s=outcome.fit_s,

@@ -116,6 +116,12 @@ class TrialContext:
         self._lock = threading.Lock()
         self._last_step = -1
         self._diverged: TrialDiverged | None = None
+        self._stop_seen = False
+
+    @property
+    def stop_seen(self) -> bool:
+        """Return whether the trainer was told to stop, so that what it returns may be partial."""
+        return self._stop_seen
 
     @property
     def last_step(self) -> int:
@@ -161,12 +167,21 @@ class TrialContext:
         self._on_stage(str(name)[:200] or "unnamed")
 
     def should_stop(self) -> bool:
-        """Say whether the trial should end now: return, or raise TrialStopped."""
-        return self._stop.is_set()
+        """Say whether the trial should end now: return, or raise TrialStopped.
+
+        Once this has said yes, the trial counts as stopped, whatever it returns.
+        """
+        self._stop_seen = self._stop_seen or self._stop.is_set()
+        return self._stop_seen
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Have `callback` called, from any thread, when the trial should end."""
-        self._stop.call(callback)
+
+        def tell() -> None:
+            self._stop_seen = True
+            callback()
+
+        self._stop.call(tell)
 
 
 def _whole(name: str, value: SupportsIndex) -> int:

@@ -146,7 +146,7 @@ def test_a_stop_ends_a_script_that_listens(shared):
     assert time.monotonic() - began < 2
 
 
-def test_a_script_may_finish_with_a_result_when_stopped(shared):
+def test_what_a_stopped_script_still_says_is_kept_but_does_not_complete_it(shared):
     key = shared.script(
         SAY + "signal.signal(signal.SIGTERM, lambda *_: (say(value=0.5), sys.exit(0)))\n"
         "say(step=0, value=1)\ntime.sleep(60)"
@@ -154,7 +154,7 @@ def test_a_script_may_finish_with_a_result_when_stopped(shared):
     shared.until_report()
     shared.stop(key)
     result = shared.until_result()[0]
-    assert (result.state, result.metrics) == ("completed", {"value": 0.5})
+    assert (result.state, result.metrics) == ("cancelled", {"value": 0.5})
 
 
 def test_a_script_that_ignores_a_stop_is_killed_with_its_children(shared, gone):

@@ -138,7 +138,7 @@ def test_a_report_that_waits_arrives_without_a_later_one(shared):
     ("ending", "state"),
     [
         ("return None", "cancelled"),
-        ("return 0.5", "completed"),
+        ("return 0.5", "cancelled"),
         ("from hpo_handler.context import TrialStopped; raise TrialStopped", "cancelled"),
         ("import optuna; raise optuna.TrialPruned", "cancelled"),
         ("raise ValueError('stopped')", "failed"),
