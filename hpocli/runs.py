@@ -126,3 +126,13 @@ class RunLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def point_latest(folder: RunFolder) -> None:
+    """Let `latest` beside the run point at it; a file system without links goes without."""
+    draft = folder.root.parent / f".latest-{os.getpid()}"
+    try:
+        draft.symlink_to(folder.name, target_is_directory=True)
+        draft.replace(folder.root.parent / "latest")
+    except OSError:
+        draft.unlink(missing_ok=True)

@@ -31,6 +31,10 @@ def register(app: typer.Typer, plugins: Plugins) -> None:
     app.command("resume")(_resume_command(plugins))
 
 
+def _command_line() -> str:
+    return shlex.join(["hpo", *sys.argv[1:]])
+
+
 def _command_help(spec: ExecutorSpec) -> str:
     return (
         f"{spec.help}\n\nExample: `hpo run {spec.name} sweep.yaml trials=50`. Keys: `hpo schema`"
@@ -46,6 +50,7 @@ def _run_command(spec: ExecutorSpec, plugins: Plugins) -> Callable[..., int]:
         as_json, quiet = values.pop("json"), values.pop("quiet")
         sweep_file, assignments = split_arguments(arguments)
         from hpocli.runner import start_run  # noqa: PLC0415 - heavy, and only needed here
+        from hpocli.session import View  # noqa: PLC0415 - same reason
 
         return start_run(
             executor=spec.name,
@@ -53,10 +58,8 @@ def _run_command(spec: ExecutorSpec, plugins: Plugins) -> Callable[..., int]:
             assignments=assignments,
             options={name: value for name, value in values.items() if value is not None},
             plugins=plugins,
-            command=shlex.join(["hpo", *sys.argv[1:]]),
-            environ=dict(os.environ),
-            as_json=as_json,
-            quiet=quiet,
+            command=_command_line(),
+            view=View(environ=dict(os.environ), as_json=as_json, quiet=quiet),
         )
 
     command.__signature__ = _signature(spec)  # type: ignore[attr-defined]
@@ -132,6 +135,7 @@ def _resume_command(plugins: Plugins) -> Callable[..., int]:
     ) -> int:
         """Go on with a run after any kind of end: nothing finished is repeated, nothing is lost."""
         from hpocli.runner import resume_run  # noqa: PLC0415 - heavy, and only needed here
+        from hpocli.session import View  # noqa: PLC0415 - same reason
 
         bad = [text for text in overrides or [] if "=" not in text]
         if bad:
@@ -141,9 +145,8 @@ def _resume_command(plugins: Plugins) -> Callable[..., int]:
             overrides=overrides or [],
             runs_dir=Path(runs_dir),
             plugins=plugins,
-            environ=dict(os.environ),
-            as_json=json,
-            quiet=quiet,
+            command=_command_line(),
+            view=View(environ=dict(os.environ), as_json=json, quiet=quiet),
         )
 
     return resume
