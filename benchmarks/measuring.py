@@ -44,8 +44,11 @@ def run_python(arguments: Sequence[str], environ: Mapping[str, str]) -> Times:
 
 
 def compiling(folder: str) -> dict[str, str]:
-    """Return the environment in which Python keeps its compiled files in `folder`."""
-    environ = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+    """Return the environment in which Python keeps its compiled files in `folder`.
+
+    Where PYTHONPYCACHEPREFIX names a folder already, they go there and serve the next run too.
+    """
+    environ = {"PYTHONPYCACHEPREFIX": folder, **os.environ}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return environ
 
