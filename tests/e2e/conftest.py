@@ -128,7 +128,11 @@ class Hpo:
 
     def sweep(self, trainer="mixed", name="s.yaml", **more):
         """Write a sweep file; `more` keys replace or add to the usual ones."""
-        keys = dict(line.split(": ", 1) for line in SWEEP.format(trainer="").strip().splitlines() if ": " in line)
+        keys = dict(
+            line.split(": ", 1)
+            for line in SWEEP.format(trainer="").strip().splitlines()
+            if ": " in line
+        )
         keys |= {"trainer": f"work:{trainer}"} | {k: json.dumps(v) for k, v in more.items()}
         return self.write(name, "".join(f"{k}: {v}\n" for k, v in keys.items()))
 

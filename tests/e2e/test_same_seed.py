@@ -50,7 +50,9 @@ def test_several_objectives_give_a_pareto_front(hpo):
     assert "pareto     5 trials" in result.stdout
     best = hpo("best", "s")
     assert best.returncode == 0
-    assert all(row["values"]["a"] + row["values"]["b"] == pytest.approx(1) for row in rows_of(hpo, "s"))
+    assert all(
+        row["values"]["a"] + row["values"]["b"] == pytest.approx(1) for row in rows_of(hpo, "s")
+    )
 
 
 def test_a_shell_script_is_a_trainer(hpo):
@@ -64,7 +66,10 @@ def test_a_shell_script_is_a_trainer(hpo):
         """,
     )
     script.chmod(0o755)
-    hpo.write("c.yaml", "command: [./train.sh, '{x}']\nspace: {x: {type: float, low: 0, high: 1}}\ntrials: 3\nplot_generation: none\nrun_name: c\n")
+    hpo.write(
+        "c.yaml",
+        "command: [./train.sh, '{x}']\nspace: {x: {type: float, low: 0, high: 1}}\ntrials: 3\nplot_generation: none\nrun_name: c\n",
+    )
     result = hpo("run", "local", "c.yaml", "--quiet")
     assert result.returncode == 0, result.stdout + result.stderr
     assert all(value == pytest.approx(params["x"]) for _, params, _, value in outcome(hpo, "c"))
@@ -172,7 +177,9 @@ def test_a_reproducible_sweep_ignores_how_fast_its_trials_are(hpo):
         sampler={"name": "tpe", "n_startup_trials": 4}, pruner={"name": "median", "n_startup_trials": 3},
     )  # fmt: skip
     for name, workers in (("one", 1), ("three", 3)):
-        result = hpo("run", "local", "s.yaml", "--quiet", f"run_name={name}", f"concurrent_workers={workers}")
+        result = hpo(
+            "run", "local", "s.yaml", "--quiet", f"run_name={name}", f"concurrent_workers={workers}"
+        )
         assert result.returncode == 0, result.stderr
     one, three = ([r["params"] for r in rows_of(hpo, name)] for name in ("one", "three"))
     assert one == three

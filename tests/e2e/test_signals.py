@@ -110,7 +110,9 @@ def test_the_second_ctrl_c_ends_at_once_and_loses_nothing(hpo):
 def test_ctrl_c_while_it_starts_leaves_no_traceback_and_no_orphan(hpo):
     hpo.sweep("long", trials=2)
     for delay in (0.2, 0.5, 0.8, 1.2):
-        terminal = Terminal(hpo, "run", "local", "s.yaml", "on_interrupt=cancel", f"run_name=d{int(delay * 10)}")
+        terminal = Terminal(
+            hpo, "run", "local", "s.yaml", "on_interrupt=cancel", f"run_name=d{int(delay * 10)}"
+        )
         time.sleep(delay)
         terminal.ctrl_c()
         assert terminal.wait(20) == 130
