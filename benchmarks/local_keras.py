@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import Any
 
 import optuna
-from measuring import compiling, load_line, print_table, run_python
+from measuring import Times, compiling, load_line, print_table, run_python
 
 from hpocli import events as ev
 from hpocli.config import SweepConfig
@@ -55,13 +55,13 @@ class Bench:
         self._environ = compiling(str(folder / "compiled"))
         run_python(("-c", WARM_UP), self._environ)
 
-    def sweep(self, name: str, *changes: str) -> tuple[float, list[ev.Record]]:
-        """Run `hpo run local`; return its wall seconds and its events."""
+    def sweep(self, name: str, *changes: str) -> tuple[Times, list[ev.Record]]:
+        """Run `hpo run local`; return its times and its events."""
         runs = self._folder / "runs"
         arguments = ("-m", "hpocli", "run", "local", str(SWEEP), "--quiet")
         where = (f"run_name={name}", f"runs_dir={runs}")
         times = run_python((*arguments, *where, *self._changes, *changes), self._environ)
-        return times.wall_s, read_log(runs / name / "events.jsonl")
+        return times, read_log(runs / name / "events.jsonl")
 
     def one_process(self, name: str, records: Sequence[ev.Record]) -> tuple[float, Path]:
         """Run the trials that the events tell of in one process; return seconds and journal."""
@@ -240,8 +240,8 @@ def compare(bench: Bench, repetitions: int) -> None:
     demo: dict[str, list[tuple[float, int]]] = {name: [] for name in names}
     slots: dict[int, list[Slot]] = {1: [], WORKERS: []}
     for number in range(repetitions):
-        wall, records = bench.sweep(f"ours-{number}", f"concurrent_workers={WORKERS}")
-        demo[names[0]].append((wall, epochs_reported(records)))
+        times, records = bench.sweep(f"ours-{number}", f"concurrent_workers={WORKERS}")
+        demo[names[0]].append((times.wall_s, epochs_reported(records)))
         slots[WORKERS] += warm_slots(records)
         for name, peer in ((names[1], bench.one_process), (names[2], bench.process_each)):
             wall, folder = peer(f"peer-{name[:9]}-{number}".replace(" ", "-"), records)
@@ -255,21 +255,26 @@ def compare(bench: Bench, repetitions: int) -> None:
 
 def compare_threads(bench: Bench, repetitions: int) -> None:
     settings = [(2, 1), (2, 2), (1, 1), (1, 2)]
-    walls: dict[tuple[int, int], list[float]] = {each: [] for each in settings}
+    found: dict[tuple[int, int], list[Times]] = {each: [] for each in settings}
     for number in range(repetitions):
         for workers, threads in settings:
-            wall, _ = bench.sweep(
+            times, _ = bench.sweep(
                 f"w{workers}t{threads}-{number}",
                 f"concurrent_workers={workers}",
                 f"threads_per_worker={threads}",
             )
-            walls[workers, threads].append(wall)
-    first = statistics.median(walls[settings[0]])
+            found[workers, threads].append(times)
+    wall = {each: statistics.median(t.wall_s for t in some) for each, some in found.items()}
     rows = [
-        (str(w), str(t), f"{statistics.median(s):.1f}", f"{statistics.median(s) / first:.2f} x")
-        for (w, t), s in walls.items()
+        (
+            *map(str, each),
+            f"{wall[each]:.1f}",
+            f"{statistics.median(t.cpu_s for t in found[each]):.1f}",
+            f"{wall[each] / wall[settings[0]]:.2f} x",
+        )
+        for each in settings
     ]
-    print_table(("workers", "threads each", "wall s", "against the first"), rows)
+    print_table(("workers", "threads each", "wall s", "CPU s", "wall against the first"), rows)
 
 
 def main() -> None:

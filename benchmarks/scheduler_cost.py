@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="say where the time goes instead")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    trials, repetitions = (100, 1) if given.quick else (1000, 5)
+    trials, repetitions = (100, 1) if given.quick else (400, 5)
     if given.profile:
         profile(trials, 0)
         return
