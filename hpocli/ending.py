@@ -28,6 +28,7 @@ class Policy:
     """Decides about stopping; the scheduler's thread asks it, nothing here waits or acts.
 
     window_s: how long a first interrupt may drain. attaches: whether jobs can be left running.
+    `best` is the best value told so far of a single objective, or None.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Policy:
         self._failures = state.count("failed")
         self._streak: tuple[str, int] = ("", 0)
         best = state.trials.get(state.best) if state.best is not None else None
-        self._best = best.values[0] if best is not None and best.values else None
+        self.best = best.values[0] if best is not None and best.values else None
         self.now = False
 
     @property
@@ -158,9 +159,9 @@ class Policy:
         if verdict.state != "completed" or len(verdict.values) != 1:
             return None
         value = verdict.values[0]
-        if self._best is not None and not is_better(self._config.directions[0], value, self._best):
+        if self.best is not None and not is_better(self._config.directions[0], value, self.best):
             return None
-        self._best = value
+        self.best = value
         return BestImproved(trial=number, value=value, metrics=verdict.metrics)
 
 

@@ -107,13 +107,25 @@ class RequestFactory:
         self._uid = uid
         self._trial_dir = trial_dir
         self._settings = trial_settings(config)
+        self._contest = (
+            config.trainer.kind == "builtin"
+            and config.mode == "simple"
+            and len(config.objectives) == 1
+        )
 
     def key(self, number: int, attempt: int) -> str:
         """Return the attempt's key, unique for ever."""
         return f"{self._uid}/{number}/{attempt}"
 
-    def request(self, flight: Flight) -> TrialRequest:
-        """Return the request for the flight's current attempt."""
+    def request(self, flight: Flight, best: float | None = None) -> TrialRequest:
+        """Return the request for the flight's current attempt.
+
+        best: the best value told so far. A built-in trainer gets it as `beat`, and spares itself
+        the files of a model that cannot be the best.
+        """
+        settings = self._settings
+        if self._contest and best is not None:
+            settings = settings | {"beat": best}
         return TrialRequest(
             key=flight.key,
             sweep_uid=self._uid,
@@ -121,7 +133,7 @@ class RequestFactory:
             attempt=flight.attempt,
             trainer=self._config.trainer,
             params=dict(flight.params),
-            settings=self._settings,
+            settings=settings,
             objectives=self._config.objectives,
             seed=flight.seed,
             deadline_s=self._config.trial_timeout_s,
@@ -145,5 +157,5 @@ def trial_settings(config: SweepConfig) -> dict[str, Any]:
         "validation_split": config.validation_split,
         "mode": config.mode,
         "save_model": config.save_best_model,
-        "plots": config.plot_generation != "none",
+        "plots": config.plot_generation,
     }

@@ -216,8 +216,9 @@ class Scheduler:
             self._study.barrier()
             self._ledger.barrier()
         self._flying[flight.key] = flight
+        request = self._requests.request(flight, self._policy.best)
         try:
-            future = self._executor.submit_trial(self._requests.request(flight), self._inbox.put)
+            future = self._executor.submit_trial(request, self._inbox.put)
         except ExecutorError as error:
             self._refused(flight, error)
         except Exception as error:  # noqa: BLE001 - a plugin's bug costs one attempt

@@ -155,6 +155,8 @@ IMAGE_OBJECTIVES: list[dict[str, str]] = [
     },
 ]
 
+MINIMIZED = frozenset(o["name"] for o in IMAGE_OBJECTIVES if o["direction"] == "minimize")
+
 TRAINERS: dict[str, dict[str, Any]] = {
     "keras-image": {
         "name": "keras-image",

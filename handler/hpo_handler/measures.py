@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from hpo_handler import health
+from hpo_handler.catalog import MINIMIZED
 from hpo_handler.context import Outcome, TrialContext
 from hpo_handler.data import Split
 from hpo_handler.epochs import Plan, Record, SpeedWatch
@@ -50,7 +51,7 @@ def outcome(ctx: TrialContext, settings: Mapping[str, Any], fitted: Fitted) -> O
         metrics=metrics,
         health=measured,
         fit_s=fitted.fit_s,
-        artifacts=_write(ctx.workdir, settings, fitted),
+        artifacts=_write(ctx, settings, fitted, metrics),
         info={"dataset": fitted.split.name},
     )
 
@@ -91,20 +92,37 @@ def _accuracy(model: keras.Model, x: Any, y: Any, *callbacks: Any) -> float:
     return float(accuracy)
 
 
-def _write(folder: Path | None, settings: Mapping[str, Any], fitted: Fitted) -> tuple[str, ...]:
-    """Write the model and the data of the plots; returns the file names."""
+def _write(
+    ctx: TrialContext, settings: Mapping[str, Any], fitted: Fitted, metrics: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Write the model and the data of the plots; returns the file names.
+
+    Of a trial that cannot be the best, because `settings["beat"]` was better before it began,
+    nobody asks for either: only `plots: all` wants its plots.
+    """
+    folder = ctx.workdir
     if folder is None:
         return ()
     names = []
-    if settings.get("save_model", True):
+    contends = _contends(ctx.objectives, settings.get("beat"), metrics)
+    if contends and settings.get("save_model", True):
         _save(fitted.model, folder / "model.keras")
         names.append("model.keras")
-    if settings.get("plots", True):
+    plots = settings.get("plots", "best")
+    if plots == "all" or (plots == "best" and contends):
         _dump(folder / "history.json", fitted.record.curves)
         matrix = confusion(fitted.model, fitted.split)
         _dump(folder / "confusion.json", {"classes": fitted.split.classes, "matrix": matrix})
         names += ["history.json", "confusion.json"]
     return tuple(names)
+
+
+def _contends(objectives: Sequence[str], beat: float | None, metrics: Mapping[str, float]) -> bool:
+    """Say whether this trial may be the best of its sweep."""
+    if beat is None or len(objectives) != 1:
+        return True
+    value = metrics[objectives[0]]
+    return value < beat if objectives[0] in MINIMIZED else value > beat
 
 
 def _save(model: keras.Model, path: Path) -> None:

@@ -104,6 +104,24 @@ def test_a_trial_reports_every_epoch_and_leaves_a_model_and_its_curves(tmp_path)
     assert model.count_params() == outcome.metrics["parameters"]
 
 
+@pytest.mark.parametrize(
+    ("objective", "beat", "plots", "files"),
+    [
+        ("val_accuracy", 1.0, "best", set()),
+        ("val_accuracy", 1.0, "all", {"history.json", "confusion.json"}),
+        ("val_accuracy", 0.0, "best", {"model.keras", "history.json", "confusion.json"}),
+        ("val_loss", 0.0, "best", set()),
+        ("val_loss", 99.0, "none", {"model.keras"}),
+    ],
+)
+def test_a_trial_that_cannot_be_the_best_spares_its_files(tmp_path, objective, beat, plots, files):
+    ctx, _ = context(
+        objectives=(objective,), workdir=tmp_path, beat=beat, plots=plots, max_epochs=1
+    )
+    outcome = training.train(ctx)
+    assert set(outcome.artifacts) == files == {path.name for path in tmp_path.iterdir()}
+
+
 def test_every_objective_of_the_catalog_is_measured():
     metric = [o["name"] for o in IMAGE_OBJECTIVES]
     ctx, reports = context(objectives=tuple(metric), max_epochs=1)

@@ -44,6 +44,16 @@ def test_a_trial_has_the_seed_of_its_number(world):
     }
 
 
+def test_a_built_in_trainer_is_told_the_value_to_beat(world):
+    from hpocli.spi import TrainerRef
+
+    sweep = world(trials=4, concurrent_workers=1, trainer=TrainerRef(kind="builtin", name="t"))
+    values = [0.5, 0.4, 0.6, 0.1]
+    sweep.script = lambda r: Play(curve=(values[r.trial],))
+    sweep.run()
+    assert [r.settings.get("beat") for r in sweep.executor.requests] == [None, 0.5, 0.5, 0.6]
+
+
 def test_an_inactive_parameter_is_not_sent(world):
     sweep = world(trials=20)
     sweep.run()
