@@ -27,7 +27,7 @@ def check_callable(name: str, folders: Sequence[Path], trust: Sequence[str]) -> 
     Raises CallableError where it does not, where the file is not Python, or where nothing in it
     has that name.
     """
-    if not _FORM.match(name):
+    if not _FORM.match(name) or ".__" in name.replace(":", "."):
         raise CallableError(f"must be a trainer's name or package.module:function, not {name!r}")
     module, _, attribute = name.partition(":")
     root = module.partition(".")[0]

@@ -104,7 +104,7 @@ class LogReader:
                 return
             try:
                 record = parse_record(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise StateError(
                     f"{self._path} is damaged after event {self.last_seq}: {error}",
                     hint="restore the file, or start a new run with warm_start from this one",

@@ -290,7 +290,7 @@ def _encode(log: Log) -> bytes:
 def _decode(line: bytes, path: Path, number: int) -> Log:
     try:
         log = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         log = None
     if not isinstance(log, dict) or not {"op_code", "worker_id"} <= log.keys():
         raise StateError(

@@ -100,14 +100,14 @@ def test_5_an_executor_that_cannot_be_built(hpo, fails_cleanly):
     fails_cleanly(result, 5, "'broken' could not be built: RuntimeError: no such machine")
 
 
-def test_5_the_executor_of_a_run_is_not_installed_any_more(hpo, fails_cleanly):
+def test_2_the_executor_of_a_run_is_not_installed_any_more(hpo, fails_cleanly):
     hpo.sweep("seeded", trials=2)
     assert hpo("run", "local", "s.yaml", "--quiet").returncode == 0
     path = hpo.run_dir() / "sweep.yaml"
     own = r"^(threads_per_worker|gpu|trials_per_worker|worker_memory_mb|stop_grace_s|start_timeout_s): .*\n"
     text = re.sub(own, "", path.read_text(), flags=re.MULTILINE)
     path.write_text(text.replace("executor: local", "executor: gone"))
-    fails_cleanly(hpo("resume", "s", "trials=3", "--quiet"), 5, "'gone'")
+    fails_cleanly(hpo("resume", "s", "trials=3", "--quiet"), 2, "'gone'")
 
 
 def test_2_an_unknown_executor_names_the_known_ones(hpo):
