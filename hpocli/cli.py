@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -70,9 +71,22 @@ def build_app(plugins: Plugins) -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit with a documented status (docs/exit-codes.md)."""
+    _open_standard_streams()
     code = run(sys.argv[1:])
     gc.freeze()  # spares the interpreter its last search for cycles: a fifth of `hpo --help`
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Give /dev/null to streams that were closed, lest a run's file becomes standard output."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                null = os.open(os.devnull, os.O_RDWR)
+                if null != fd:
+                    os.dup2(null, fd)
+                    os.close(null)
+                setattr(sys, name, os.fdopen(fd, "w" if fd else "r", closefd=False))
 
 
 def run(arguments: list[str]) -> int:

@@ -35,7 +35,7 @@ def start_run(
         environ=view.environ,
         options=options,
         catalog=plugins.catalog,
-        cwd=Path.cwd(),
+        cwd=_working_folder(),
     )
     folder = make_folder(config)
     session = Session(folder, config, plugins, command=command, is_new=True)
@@ -92,3 +92,10 @@ def make_folder(config: SweepConfig) -> RunFolder:
             hint="choose another place with runs_dir=PATH",
         ) from None
     raise StateError(f"{runs_dir} holds 10,000 runs called {config.run_name!r}")
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError("the working folder was deleted", hint="cd somewhere else") from None
