@@ -19,7 +19,7 @@ def probe(model: keras.Model, x: Array, y: Array) -> health.Probe:
     x, y = x[:PROBE_IMAGES], y[:PROBE_IMAGES]
     kernels = [layer.kernel.value for layer in model.layers if hasattr(layer, "kernel")]
     with tf.GradientTape() as tape:
-        *hidden, answers = _inspector(model)(x, training=False)
+        hidden, answers = _walk(model, x)
         loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, answers))
     sizes = [_rms(gradient) for gradient in tape.gradient(loss, kernels)]
     return health.Probe(
@@ -27,10 +27,18 @@ def probe(model: keras.Model, x: Array, y: Array) -> health.Probe:
     )
 
 
-def _inspector(model: keras.Model) -> keras.Model:
-    """Return the model with the output of every activation beside its own, its own last."""
-    hidden = [layer.output for layer in model.layers if isinstance(layer, keras.layers.Activation)]
-    return keras.Model(model.input, [*hidden, model.output])
+def _walk(model: keras.Model, x: Array) -> tuple[list[Any], Any]:
+    """Return the outputs of every activation, and of the model: a chain of layers.
+
+    Walked layer by layer, as in inference: building a second model over the same layers takes
+    longer than the pass.
+    """
+    hidden, values = [], tf.convert_to_tensor(x)
+    for layer in model.layers[1:]:
+        values = layer(values)
+        if isinstance(layer, keras.layers.Activation):
+            hidden.append(values)
+    return hidden, values
 
 
 def _rms(gradient: Any) -> float:
