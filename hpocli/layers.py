@@ -201,6 +201,8 @@ def _assignment(text: str) -> Layer:
     label = f"argument {_shown(text)}"
     if not equals or not _KEY.match(key):
         raise ConfigError(f"{label}: not of the form key=value")
+    if not value.strip():  # a variable that is not set in a script must not mean the default
+        raise ConfigError(f"{label}: {key} is given no value", hint=f"{key}=null is the default")
     if key == "executor":
         raise ConfigError(f"{label}: the command decides the executor", hint=f"hpo run {value}")
     first, *rest = key.split(".")
@@ -217,7 +219,7 @@ def _value(key: str, text: str, label: str) -> Any:
     if unstorable(text):
         raise ConfigError(f"{label}: not UTF-8 text")
     if key in PLAIN_TEXT:
-        return None if text.strip() in ("", "null", "~") else text
+        return None if text.strip() in ("null", "~") else text
     return parse_value(text, label)
 
 

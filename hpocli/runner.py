@@ -14,7 +14,10 @@ from hpocli.resolve import dump_config, load_config, load_resolved
 from hpocli.runs import RunFolder, find_run
 from hpocli.session import Session, View
 
-_FIXED = ("trainer", "objectives", "directions", "seed", "reproducible", "storage", "mode")
+_FIXED = (
+    "trainer", "objectives", "directions", "seed", "reproducible", "mode", "storage",
+    "run_name", "runs_dir",
+)  # fmt: skip
 
 
 def start_run(
@@ -69,7 +72,7 @@ def _refuse_other_sweep(old: SweepConfig, new: SweepConfig) -> None:
     for key in _FIXED:
         if getattr(old, key) != getattr(new, key):
             raise ConfigError(
-                f"{key} cannot change within a run: it would make earlier trials incomparable",
+                f"{key} cannot change when a run is resumed",
                 hint="start a new run with warm_start from this one",
             )
 

@@ -87,10 +87,13 @@ class Session:
         self.began = False
 
     def run(self, view: View, *, sweep_text: str) -> int:
-        """Work until the sweep ends; return the exit code. `sweep_text` becomes `sweep.yaml`."""
+        """Work until the sweep ends; return the exit code.
+
+        sweep_text: what becomes `sweep.yaml`, or "" where that stays as it is.
+        """
         with ExitStack() as stack:
             self._lock(stack)
-            if sweep_text:
+            if self._is_new:  # first of all: whoever resumes needs it
                 replace_file(self._folder.sweep_file, sweep_text)
             logs.configure(self._folder.log)
             stack.callback(logs.close)
@@ -98,6 +101,8 @@ class Session:
             stack.callback(console.close)
             ledger, torn = self._open_ledger(stack)
             study = self._open_study(stack, ledger.state)
+            if sweep_text and not self._is_new:  # only once study and sweep were found to agree
+                replace_file(self._folder.sweep_file, sweep_text)
             self._begin(ledger, console, torn_bytes=torn + study.torn_bytes)
             ending = self._drive(ledger, study, console)
             return self._finish(ledger, study, console, ending)

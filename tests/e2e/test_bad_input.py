@@ -103,7 +103,7 @@ def test_a_file_that_is_no_text_is_one_sentence(hpo, fails_cleanly, data, word):
     ("arguments", "word"),
     [
         (["nosuch.yaml"], "nosuch.yaml"),
-        (["."], "."),
+        (["."], "directory"),
         (["s.yaml", "other.yaml"], "other.yaml"),
         (["s.yaml", "trials=-1"], "trials"),
         (["s.yaml", "trials=NaN"], "trials"),
