@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,28 @@ def test_trials_as_json_and_csv_have_the_promised_columns(hpo):
         assert (row["value"] is None) == (row["state"] != "completed")
     table = hpo("trials", "s", "--format", "csv").stdout
     assert len(list(csv.DictReader(table.splitlines()))) == 6
+
+
+def test_a_trial_that_breaks_off_when_told_to_is_pruned_whatever_it_returns(hpo):
+    trainer = """
+        def breaks_off(ctx):
+            good = ctx.number < 4
+            for step in range(40):
+                ctx.report(step, 1.0 if good else 0.1)
+                if not good:
+                    time.sleep(0.05)
+                if ctx.should_stop():
+                    break
+            return 0.1 * step
+    """
+    with (hpo.folder / "work.py").open("a") as work:
+        work.write(textwrap.dedent(trainer))
+    pruner = {"name": "median", "n_startup_trials": 3}
+    hpo.sweep("breaks_off", trials=6, concurrent_workers=1, pruner=pruner)
+    assert hpo("run", "local", "s.yaml", "--quiet").returncode == 0
+    states = [(row["state"], row["value"]) for row in rows_of(hpo, "s")]
+    assert states[:4] == [("completed", pytest.approx(3.9))] * 4
+    assert states[4:] == [("pruned", None)] * 2
 
 
 def test_a_reproducible_sweep_ignores_how_fast_its_trials_are(hpo):
