@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import singledispatchmethod
 
 from hpocli import events as ev
 from hpocli.spi import JsonScalar
@@ -104,7 +103,9 @@ class RunState:
         number = getattr(record.event, "trial", None)
         before = self.trials.get(number) if isinstance(number, int) else None
         old = before.status if before else None
-        self._on(record.event, record.ts)
+        handler = getattr(self, f"_on_{record.event.name}", None)  # most events change the state
+        if handler is not None:
+            handler(record.event, record.ts)
         after = self.trials.get(number) if isinstance(number, int) else None
         self._count(old, after.status if after else None)
 
@@ -129,86 +130,68 @@ class RunState:
         """Return the trials that have not been told, in order of number."""
         return [t for _, t in sorted(self.trials.items()) if not t.ended]
 
-    @singledispatchmethod
-    def _on(self, event: ev.Event, ts: float) -> None:
-        """Events that change no state end here."""
-
-    @_on.register
-    def _(self, event: ev.RunStarted, ts: float) -> None:
+    def _on_run_started(self, event: ev.RunStarted, ts: float) -> None:
         if self.started_at is None:
             self.started_at = ts
         self.header, self.resumed_at = event, ts
         self.finished = self.interrupted = None
         self.limit, self.paused_until = event.concurrent_workers, None
 
-    @_on.register
-    def _(self, event: ev.RunFinished, ts: float) -> None:
+    def _on_run_finished(self, event: ev.RunFinished, ts: float) -> None:
         self.finished = event
         self.previous_elapsed_s += event.elapsed_s
 
-    @_on.register
-    def _(self, event: ev.RunInterrupted, ts: float) -> None:
+    def _on_run_interrupted(self, event: ev.RunInterrupted, ts: float) -> None:
         self.interrupted = event
 
-    @_on.register
-    def _(self, event: ev.CapacityChanged, ts: float) -> None:
+    def _on_capacity_changed(self, event: ev.CapacityChanged, ts: float) -> None:
         self.limit = event.limit
         self.paused_until = ts + event.paused_s if event.paused_s else None
 
-    @_on.register
-    def _(self, event: ev.Warned, ts: float) -> None:
+    def _on_warned(self, event: ev.Warned, ts: float) -> None:
         self.warnings.append(event.message)
 
-    @_on.register
-    def _(self, event: ev.TrialCreated, ts: float) -> None:
+    def _on_trial_created(self, event: ev.TrialCreated, ts: float) -> None:
         self.trials.setdefault(
             event.trial,
             TrialView(event.trial, event.params, event.seed, event.source, created_at=ts),
         )
 
-    @_on.register
-    def _(self, event: ev.TrialSubmitting, ts: float) -> None:
+    def _on_trial_submitting(self, event: ev.TrialSubmitting, ts: float) -> None:
         if trial := self._open(event.trial):
             trial.status, trial.attempt, trial.key = "submitting", event.attempt, event.key
             trial.executor, trial.ref, trial.worker, trial.stage = event.executor, "", "", ""
             trial.cancelling, trial.outcome, trial.curve = "", None, []
             trial.submitted_at, trial.started_at = ts, None
 
-    @_on.register
-    def _(self, event: ev.TrialWithdrawn, ts: float) -> None:
+    def _on_trial_withdrawn(self, event: ev.TrialWithdrawn, ts: float) -> None:
         if trial := self._open(event.trial, event.attempt):
             trial.status, trial.attempt, trial.key = "waiting", event.attempt - 1, ""
             trial.failure, trial.message = event.failure, event.message
 
-    @_on.register
-    def _(self, event: ev.TrialSubmitted, ts: float) -> None:
+    def _on_trial_submitted(self, event: ev.TrialSubmitted, ts: float) -> None:
         if trial := self._open(event.trial, event.attempt):
             trial.ref = event.ref
             trial.status = "queued" if trial.status == "submitting" else trial.status
 
-    @_on.register
-    def _(self, event: ev.TrialStarted, ts: float) -> None:
+    def _on_trial_started(self, event: ev.TrialStarted, ts: float) -> None:
         if trial := self._open(event.trial, event.attempt):
             trial.status, trial.worker, trial.started_at = "running", event.worker, ts
 
-    @_on.register
-    def _(self, event: ev.TrialStage, ts: float) -> None:
+    def _on_trial_stage(self, event: ev.TrialStage, ts: float) -> None:
         if trial := self._open(event.trial, event.attempt):
             trial.stage = event.stage
 
-    @_on.register
-    def _(self, event: ev.TrialReported, ts: float) -> None:
+    def _on_trial_reported(self, event: ev.TrialReported, ts: float) -> None:
         if trial := self._open(event.trial, event.attempt):
             trial.curve.append((event.step, event.value))
             trial.total_steps = event.total_steps or trial.total_steps
 
-    @_on.register
-    def _(self, event: ev.TrialCancelling, ts: float) -> None:
+    def _on_trial_cancelling(self, event: ev.TrialCancelling, ts: float) -> None:
         if trial := self._open(event.trial, event.attempt):
             trial.cancelling = event.reason
 
-    @_on.register
-    def _(self, event: ev.AttemptEnded, ts: float) -> None:
+    def _on_attempt_ended(self, event: ev.AttemptEnded, ts: float) -> None:
         trial = self._open(event.trial, event.attempt)
         if trial is None:
             return
@@ -222,21 +205,18 @@ class RunState:
             span = (trial.worker, trial.number, event.attempt, trial.started_at, ts, event.state)
             self.spans.append(WorkerSpan(*span))
 
-    @_on.register
-    def _(self, event: ev.TrialRetrying, ts: float) -> None:
+    def _on_trial_retrying(self, event: ev.TrialRetrying, ts: float) -> None:
         if trial := self._open(event.trial):
             trial.status, trial.outcome = "waiting", None
             trial.retries[event.failure] = trial.retries.get(event.failure, 0) + 1
 
-    @_on.register
-    def _(self, event: ev.TrialFinished, ts: float) -> None:
+    def _on_trial_finished(self, event: ev.TrialFinished, ts: float) -> None:
         if trial := self._open(event.trial):
             trial.status, trial.values, trial.ended_at = event.state, event.values, ts
             trial.failure, trial.message = event.failure, event.message
             trial.stage, trial.outcome = "", None
 
-    @_on.register
-    def _(self, event: ev.BestImproved, ts: float) -> None:
+    def _on_best_improved(self, event: ev.BestImproved, ts: float) -> None:
         self.best = event.trial
 
     def _open(self, number: int, attempt: int | None = None) -> TrialView | None:
