@@ -77,8 +77,8 @@ def _fetch(name: str, load: Any) -> Any:
 def _advice(name: str, what: str) -> str:
     folder = keras_home() / "datasets"
     return (
-        f"dataset {name!r} is not on this machine and {what}: put {_FILES[name]} into {folder}, "
-        "or give an .npz file as the dataset"
+        f"dataset {name!r} is not on this machine: put {_FILES[name]} into {folder}, "
+        f"or give an .npz file as the dataset; it {what}"
     )
 
 
