@@ -41,8 +41,11 @@ def judge(
     """Decide from the outcome, the reason it was cancelled for (or ""), and the retries so far.
 
     A result that completed counts even where its end had been asked for: it is paid and it is true.
+    Not so in a reproducible sweep: there the pruner's decision stands, because whether a trial
+    still completes after it depends on timing.
     """
-    if outcome.state == "completed":
+    stands = config.reproducible and cancelling == "pruned"
+    if outcome.state == "completed" and not stands:
         return _completed(config, outcome)
     if cancelling == "pruned" or outcome.state == "pruned":
         return Verdict(action=Action.TELL, state="pruned", metrics=outcome.metrics)

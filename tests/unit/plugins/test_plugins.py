@@ -33,12 +33,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     return folder
 
 
 def load(site: Path) -> Plugins:
     entries = [e for d in distributions(path=[str(site)]) for e in d.entry_points]
+    for entry in entries:
+        sys.modules.pop(entry.module, None)  # of an earlier test, from another folder
     return Plugins(sorted(entries, key=lambda e: e.name), reserved=SWEEP_KEYS)
 
 

@@ -174,6 +174,20 @@ def test_a_trial_that_completes_although_pruned_counts_as_completed(world):
     assert sweep.state.trials[6].status == "completed"
 
 
+def test_in_a_reproducible_sweep_the_pruners_decision_stands(world):
+    def script(request: TrialRequest) -> Play:
+        good = request.trial < 6
+        return Play(duration_s=100, curve=[0.9 if good else 0.1] * 20, ignores_cancel=True)
+
+    sweep = world(
+        trials=7, concurrent_workers=1, reproducible=True, look_ahead=1,
+        pruner=PrunerConfig(name="median", options={"n_startup_trials": 4}),
+    )  # fmt: skip
+    sweep.script = script
+    sweep.run()
+    assert sweep.state.trials[6].status == "pruned"
+
+
 def test_a_trial_over_its_deadline_is_cancelled_and_failed(world):
     sweep = world(trials=4, trial_timeout_s=60.0)
     sweep.script = lambda r: Play(duration_s=3600 if r.trial == 2 else 10, curve=(0.5,))
