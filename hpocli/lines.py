@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hpocli import events as ev
-from hpocli.progress import AggregatedProgress, elapsed_s
+from hpocli.progress import AggregatedProgress, elapsed_s, grid_is_exhausted, planned
 from hpocli.ranking import best_trial, objectives, pareto_front, single_objective
 from hpocli.runs import RunFolder
 from hpocli.show import clean, duration, number, params_line, run_argument
@@ -98,7 +98,7 @@ def _notice(event: ev.Event) -> str:
 
 def _finished_line(event: ev.TrialFinished, state: RunState) -> str:
     trial = state.trials.get(event.trial)
-    total = max(state.header.trials if state.header else 0, len(state.trials))
+    total = planned(state)
     head = f"[{state.count(*ENDED)}/{total}] trial {event.trial} {event.state}"
     if event.state == "failed":
         return f"{head}  {event.failure}: {clean(event.message)}"
@@ -124,11 +124,13 @@ def final_lines(
 def _outcome(state: RunState, folder: RunFolder, now: float) -> Iterator[str]:
     yield ""
     counts = counts_line(state.count("completed"), 0, state.count("failed"), state.count("pruned"))
-    total = max(state.header.trials if state.header else 0, len(state.trials))
+    total = planned(state)
     left = total - state.count(*ENDED)
     rest = f" · {left} not run" if left else ""
     took = duration(elapsed_s(state, now))
     yield labelled("run", f"{clean(folder.name)}: {total} trials, {counts}{rest}, in {took}")
+    if grid_is_exhausted(state):
+        yield labelled("", "the grid is exhausted: every point of it was tried")
     if state.finished and (state.finished.exit_code or left):
         yield labelled("ended", clean(state.finished.reason, 500))
 
@@ -164,12 +166,11 @@ def next_lines(state: RunState, folder: RunFolder, config: SweepConfig | None) -
     commands += [f"hpo show {run}", f"hpo trials {run}"]
     if state.count("completed"):
         commands.append(f"hpo best {run}")
-    if not left and state.count("completed"):
+    if not left and state.count("completed") and not grid_is_exhausted(state):
         commands.append(f"hpo resume {run} trials={more}   # search on")
     return [labelled("next:" if i == 0 else "", text) for i, text in enumerate(commands)]
 
 
 def unfinished(state: RunState) -> int:
     """Return how many of the run's trials have not ended."""
-    total = max(state.header.trials if state.header else 0, len(state.trials))
-    return total - state.count(*ENDED)
+    return planned(state) - state.count(*ENDED)

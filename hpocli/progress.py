@@ -73,7 +73,7 @@ def trial_progress(trial: TrialView, now: float) -> TrialProgress:
 def aggregate(state: RunState, now: float) -> AggregatedProgress:
     """Return how far the run is at `now` (seconds since the epoch)."""
     header, best = state.header, best_trial(state)
-    total = max(header.trials if header else 0, len(state.trials))
+    total = planned(state)
     ended = state.count(*ENDED)
     running = [t for t in state.open_trials() if t.status == "running"]
     slots = max(1, header.concurrent_workers if header else 1)
@@ -94,6 +94,22 @@ def aggregate(state: RunState, now: float) -> AggregatedProgress:
         limit=limit,
         trials=tuple(trial_progress(t, now) for t in running),
     )
+
+
+def planned(state: RunState) -> int:
+    """Return how many trials the run has in all; one that ended well has those that there are.
+
+    A grid may be exhausted long before `trials` is reached.
+    """
+    if state.header is None or (state.finished is not None and state.finished.exit_code == 0):
+        return len(state.trials)
+    return max(state.header.trials, len(state.trials))
+
+
+def grid_is_exhausted(state: RunState) -> bool:
+    """Say whether the run ended because its grid has no more points than were tried."""
+    header = state.header
+    return header is not None and header.sampler == "grid" and planned(state) < header.trials
 
 
 def elapsed_s(state: RunState, now: float) -> float:

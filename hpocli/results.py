@@ -17,7 +17,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from hpocli.clock import isoformat
-from hpocli.progress import elapsed_s
+from hpocli.progress import elapsed_s, planned
 from hpocli.ranking import best_trial, best_trials, directions, objectives, single_objective
 from hpocli.runs import RunFolder
 from hpocli.show import clean
@@ -118,7 +118,7 @@ def summary(
     """
     best = best_trial(state)
     header = state.header
-    total = max(header.trials if header else 0, len(state.trials))
+    total = planned(state)
     return {
         "run": folder.name,
         "exit_code": exit_code,

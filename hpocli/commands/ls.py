@@ -11,6 +11,7 @@ from hpocli.commands.arguments import Format
 from hpocli.commands.loading import load_state, status, write_next, write_out
 from hpocli.errors import HpoError
 from hpocli.lines import labelled
+from hpocli.progress import planned
 from hpocli.ranking import best_trial, pareto_front, single_objective
 from hpocli.results import trials_csv
 from hpocli.runs import RunFolder, list_runs
@@ -46,7 +47,7 @@ def _facts(folder: RunFolder, state: RunState, how: str) -> dict[str, Any]:
         "run": clean(folder.name),
         "status": how,
         "ended": state.count(*ENDED),
-        "trials": max(header.trials if header else 0, len(state.trials)),
+        "trials": planned(state),
         "best_value": best.values[0] if best else None,
         "pareto_front": None if single_objective(state) else len(pareto_front(state)),
         "executor": header.executor if header else "",

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from synthetic import START, Sweep, header, records
 from hpocli import events as ev
 from hpocli.config import SweepConfig
 from hpocli.console import JsonLines, LiveView, PlainLines, Quiet, make_console
+from hpocli.lines import final_lines
+from hpocli.progress import aggregate
 from hpocli.runs import RunFolder
 from hpocli.spi import TrainerRef
 from hpocli.state import RunState, fold
@@ -92,6 +95,18 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path):
     assert out[out.index("next:") :].split("\n")[0].split("hpo ")[1].startswith("resume ")
 
 
+def test_an_exhausted_grid_is_complete_with_fewer_trials_than_asked_for(tmp_path):
+    first, *others = records(Sweep(trials=6))
+    grid = replace(first.event, trials=50, sampler="grid")
+    state = fold([replace(first, event=grid), *others])
+    out = "\n".join(final_lines(state, RunFolder(tmp_path / "made-up"), CONFIG, START))
+    assert "6 trials" in out
+    assert "grid is exhausted" in out
+    assert "not run" not in out
+    assert "hpo resume" not in out
+    assert aggregate(state, START).total == 6
+
+
 def test_json_gives_every_event_on_stdout_and_words_on_stderr(tmp_path):
     out, err = shown(tmp_path, json=True)
     assert [json.loads(line)["seq"] for line in out.splitlines()] == [r.seq for r in records(SWEEP)]
@@ -121,7 +136,6 @@ def test_the_picture_names_running_trials_counts_and_best():
     from rich.console import Console
 
     from hpocli.liveview import render
-    from hpocli.progress import aggregate
 
     state = fold(records(Sweep(trials=12, slots=3, sigma=0.2), until=25.0))
     for width in (120, 40):
@@ -139,7 +153,6 @@ def test_the_picture_never_grows_beyond_the_screen():
     from rich.console import Console
 
     from hpocli.liveview import render
-    from hpocli.progress import aggregate
 
     state = fold(records(Sweep(trials=100, slots=64, sigma=0.1), until=8.0))
     text = io.StringIO()
