@@ -30,6 +30,7 @@ from hpocli.layers import (
 )
 from hpocli.rules import check_rules
 from hpocli.spacefile import build_space
+from hpocli.storageurl import anchored
 from hpocli.sweepdump import dump_mapping
 from hpocli.sweepfile import Document, read_sweep_file
 from hpocli.sweepform import SweepForm
@@ -127,13 +128,20 @@ def _resolve(
         raise merged.error(("space", *error.path), str(error), hint=error.hint) from None
     config = SweepConfig(
         trainer=trainer,
-        dataset=_dataset(merged, form.dataset, folder if _in_file(merged) else cwd),
+        dataset=_dataset(merged, form.dataset, _base(merged, "dataset", folder, cwd)),
         settings=choose_settings(merged, form, defaults),
         space=space,
         run_name=form.run_name or _base_name(stem or form.dataset or trainer.name),
         executor=executor,
         executor_options=executor_options,
-        **_plain(merged, form, objectives),
+        **_plain(merged, form, objectives)
+        | {
+            "storage": form.storage
+            and anchored(form.storage, _base(merged, "storage", folder, cwd)),
+            "warm_start": tuple(
+                anchored(name, _base(merged, "warm_start", folder, cwd)) for name in form.warm_start
+            ),
+        },
     )
     return check_rules(merged, config, builtin)
 
@@ -148,9 +156,10 @@ def _check_types(merged: Merged, own: Mapping[str, Any]) -> SweepForm:
         raise merged.error(path, problem_text(problem), hint=hint) from None
 
 
-def _in_file(merged: Merged) -> bool:
-    owner = merged.owner(("dataset",))
-    return owner is None or owner.is_file
+def _base(merged: Merged, key: str, folder: Path, cwd: Path) -> Path:
+    """Return what relative paths of `key` start from: the file's folder, or where we are."""
+    owner = merged.owner((key,))
+    return folder if owner is None or owner.is_file else cwd
 
 
 def _dataset(merged: Merged, dataset: str | None, base: Path) -> str | None:
@@ -191,7 +200,6 @@ _SAME = (
     "max_identical_failures",
     "on_interrupt",
     "runs_dir",
-    "storage",
     "save_best_model",
     "plot_generation",
 )
@@ -213,7 +221,6 @@ def _plain(merged: Merged, form: SweepForm, objectives: Objectives) -> dict[str,
         "sampler": SamplerConfig(name=form.sampler.name, options=form.sampler.model_extra or {}),
         "pruner": PrunerConfig(name=pruner, options=form.pruner.model_extra or {}),
         "enqueue": tuple(form.enqueue),
-        "warm_start": tuple(form.warm_start),
         "timeout_s": form.timeout,
         "trial_timeout_s": form.trial_timeout,
         "retries": RetryConfig(lost=form.retries.lost, oom=form.retries.oom),

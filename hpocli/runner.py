@@ -9,10 +9,12 @@ from typing import Any
 
 from hpocli.config import SweepConfig
 from hpocli.errors import ConfigError, StateError
+from hpocli.eventlog import LogReader
 from hpocli.plugins import Plugins
 from hpocli.resolve import dump_config, load_config, load_resolved
 from hpocli.runs import RunFolder, find_run
 from hpocli.session import Session, View
+from hpocli.state import fold
 
 _FIXED = (
     "trainer", "objectives", "directions", "seed", "reproducible", "mode", "storage",
@@ -64,6 +66,8 @@ def resume_run(
     old = load_resolved(folder.sweep_file, plugins.catalog)
     config = load_resolved(folder.sweep_file, plugins.catalog, overrides) if overrides else old
     _refuse_other_sweep(old, config)
+    if config.trials < old.trials:
+        _refuse_fewer_trials(folder, config)
     session = Session(folder, config, plugins, command=command, is_new=False)
     return session.run(view, sweep_text=dump_config(config) if overrides else "")
 
@@ -75,6 +79,18 @@ def _refuse_other_sweep(old: SweepConfig, new: SweepConfig) -> None:
                 f"{key} cannot change when a run is resumed",
                 hint="start a new run with warm_start from this one",
             )
+
+
+def _refuse_fewer_trials(folder: RunFolder, config: SweepConfig) -> None:
+    try:
+        there = len(fold(LogReader(folder.events).records()).trials)
+    except OSError as error:
+        raise StateError(f"cannot read {folder.events}: {error.strerror}") from None
+    if config.trials < there:
+        raise ConfigError(
+            f"trials={config.trials} is fewer than the {there} that the run has",
+            hint=f"a total, not an addition: trials={there + config.trials} adds {config.trials}",
+        )
 
 
 def make_folder(config: SweepConfig) -> RunFolder:

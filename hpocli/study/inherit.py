@@ -41,7 +41,7 @@ def read_study(name: str, runs_dir: Path) -> EarlierStudy:
     one.
     """
     if "://" in name:
-        storage = open_storage(name, runs_dir)
+        storage = open_storage(name, runs_dir, create=False)
         try:
             return _read(storage.optuna, storage.label, None)
         finally:

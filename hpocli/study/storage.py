@@ -17,6 +17,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 
 from hpocli.errors import ConfigError, StateError
+from hpocli.storageurl import sqlite_file
 from hpocli.study.journal import GroupCommitJournal
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
@@ -63,13 +64,24 @@ class StudyStorage:
             self.optuna.engine.dispose()
 
 
-def open_storage(url: str | None, journal: Path) -> StudyStorage:
+def open_storage(url: str | None, journal: Path, *, create: bool = True) -> StudyStorage:
     """Open the database at `url`, or without one the journal file.
 
+    create: whether a file that is missing is begun; a missing one is a StateError otherwise.
     Raises ConfigError for a URL that no installed driver serves, StateError for a storage that
     is damaged, locked or out of reach. Credentials in the URL appear in no message.
     """
+    if not create:
+        _check_there(sqlite_file(url) if url else journal)
     return _open_url(url) if url else _open_journal(journal)
+
+
+def _check_there(file: Path | None) -> None:
+    if file is not None and not file.exists():
+        raise StateError(
+            f"the study's file {file} is missing",
+            hint="put the file back at that path, then resume the run",
+        )
 
 
 def hide_credentials(text: str) -> str:

@@ -114,7 +114,7 @@ class SweepStudy:
         tools = {"sampler": build_sampler(config), "pruner": build_pruner(config)}
         dists = {p.name: spaces.distribution(p) for p in config.space.params}
         points = [spaces.check_point(config.space, point) for point in config.enqueue]
-        storage = open_storage(config.storage, journal)
+        storage = open_storage(config.storage, journal, create=create is not False)
         try:
             with storage.guard():
                 if create is None:

@@ -202,7 +202,7 @@ def test_a_refused_configuration_leaves_no_study_behind(make_config, open_study)
 
 def test_creating_twice_and_resuming_nothing_are_refused(make_config, open_study) -> None:
     config = make_config()
-    with pytest.raises(StateError, match="has no study 'run'"):
+    with pytest.raises(StateError, match="j is missing"):
         open_study(config, create=False)
     open_study(config).close()
     with pytest.raises(StateError, match="already has a study 'run'"):
