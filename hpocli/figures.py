@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from hpocli.axes import Scale, scale_of
 from hpocli.ranking import best_trial, completed, directions, objectives, pareto_front
 from hpocli.show import clean
-from hpocli.state import RunState, TrialView
+from hpocli.state import RunState, TrialView, WorkerSpan
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 110,
@@ -115,7 +115,7 @@ def importance_bars(importances: Mapping[str, float]) -> Figure:
 
 
 def timeline(state: RunState) -> Figure:
-    """Return which worker ran which trial when, coloured by how the attempt ended."""
+    """Return which worker ran which trial when, coloured by how that ended."""
     spans = sorted(state.spans, key=lambda s: s.start)
     workers = sorted({s.worker for s in spans}, key=lambda w: (len(w), w))
     figure, ax = _figure(9.0, 1.8 + 0.42 * max(1, min(len(workers), 40)))
@@ -128,7 +128,7 @@ def timeline(state: RunState) -> Figure:
     unit, name = (60.0, "minutes") if end > 300 else (1.0, "seconds")
     for span in spans:
         row, length = workers.index(span.worker), (span.end - span.start) / unit
-        left, color = (span.start - origin) / unit, COLORS.get(span.state, "#999999")
+        left, color = (span.start - origin) / unit, COLORS.get(span_status(state, span), "#999999")
         ax.barh(row, length, 0.72, left, color=color, edgecolor="white", linewidth=0.6)
         if length * unit / end > 0.025:
             middle = left + length / 2
@@ -137,8 +137,19 @@ def timeline(state: RunState) -> Figure:
     ax.set_ylim(len(workers) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel(f"{name} since the start")
-    _state_legend(ax, [s for s in COLORS if any(x.state == s for x in spans)])
+    _state_legend(ax, [s for s in COLORS if s in {span_status(state, x) for x in spans}])
     return figure
+
+
+def span_status(state: RunState, span: WorkerSpan) -> str:
+    """Return how the trial ended where this was its last attempt, else how the attempt did.
+
+    A pruned trial's attempt is cancelled, but so is one that was put back; only that is shown as
+    `cancelled`.
+    """
+    trial = state.trials.get(span.trial)
+    last = trial is not None and trial.ended and trial.attempt == span.attempt
+    return trial.status if trial is not None and last else span.state
 
 
 def _state_legend(ax: Axes, states: Sequence[str]) -> None:

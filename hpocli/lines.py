@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hpocli import events as ev
+from hpocli.errors import ExitCode
 from hpocli.progress import AggregatedProgress, elapsed_s, grid_is_exhausted, planned
 from hpocli.ranking import best_trial, objectives, pareto_front, single_objective
 from hpocli.runs import RunFolder
-from hpocli.show import clean, duration, number, params_line, run_argument
+from hpocli.show import clean, counted, duration, number, params_line, run_argument
 from hpocli.state import ENDED, RunState, TrialView
 
 if TYPE_CHECKING:
     from hpocli.config import SweepConfig
 
 _LABEL = 11
+_UNEXPLAINED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # these are not told as an error
 
 
 def labelled(label: str, text: str) -> str:
@@ -81,6 +84,8 @@ def event_line(record: ev.Record, state: RunState, *, brief: bool = False) -> st
     if isinstance(event, ev.BestImproved):
         return f"best so far: trial {event.trial}  {number(event.value)}"
     if isinstance(event, ev.TrialRetrying):
+        if event.failure == "interrupted":
+            return f"trial {event.trial} goes back to the queue"
         return f"trial {event.trial} is tried again (attempt {event.attempt + 1}): {event.failure}"
     return _notice(event)
 
@@ -101,7 +106,9 @@ def _finished_line(event: ev.TrialFinished, state: RunState) -> str:
     total = planned(state)
     head = f"[{state.count(*ENDED)}/{total}] trial {event.trial} {event.state}"
     if event.state == "failed":
-        return f"{head}  {event.failure}: {clean(event.message)}"
+        same = _first_alike(event, state)
+        why = clean(event.message) if same is None else f"the same as trial {same}"
+        return f"{head}  {event.failure}: {why}"
     if trial is None:
         return head
     took = duration(trial.duration_s) if trial.duration_s is not None else ""
@@ -109,29 +116,49 @@ def _finished_line(event: ev.TrialFinished, state: RunState) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def _first_alike(event: ev.TrialFinished, state: RunState) -> int | None:
+    """Return the trial that failed in the same words before, if one did."""
+    words = (event.failure, event.message)
+    failed = (t for t in state.trials.values() if t.status == "failed" and t.number != event.trial)
+    return next((t.number for t in failed if (t.failure, t.message) == words), None)
+
+
 def final_lines(
-    state: RunState, folder: RunFolder, config: SweepConfig | None, now: float
+    state: RunState,
+    folder: RunFolder,
+    config: SweepConfig | None,
+    now: float,
+    *,
+    live: bool = False,
 ) -> list[str]:
-    """Return the lines a run ends with: how it went, the best, where things are, what next."""
+    """Return the lines a run ends with: how it went, the best, where things are, what next.
+
+    config: None where `hpo show` tells of the run. live: a process works on it at this moment.
+    Why a run failed is not among them: that is said once, as its error.
+    """
     return [
-        *_outcome(state, folder, now),
+        *_outcome(state, folder, now, live=live),
         *_best_lines(state),
-        *_places(folder),
-        *next_lines(state, folder, config),
+        *_places(state, folder),
+        *next_lines(state, folder, config, live=live),
     ]
 
 
-def _outcome(state: RunState, folder: RunFolder, now: float) -> Iterator[str]:
+def _outcome(state: RunState, folder: RunFolder, now: float, *, live: bool) -> Iterator[str]:
     yield ""
-    counts = counts_line(state.count("completed"), 0, state.count("failed"), state.count("pruned"))
+    running = state.count("running") if live else 0
+    ended = (state.count(status) for status in ("failed", "pruned"))
+    counts = counts_line(state.count("completed"), running, *ended)
     total = planned(state)
-    left = total - state.count(*ENDED)
+    left = total - state.count(*ENDED) - running
     rest = f" · {left} not run" if left else ""
     took = duration(elapsed_s(state, now))
-    yield labelled("run", f"{clean(folder.name)}: {total} trials, {counts}{rest}, in {took}")
+    yield labelled(
+        "run", f"{clean(folder.name)}: {counted(total, 'trial')}, {counts}{rest}, in {took}"
+    )
     if grid_is_exhausted(state):
         yield labelled("", "the grid is exhausted: every point of it was tried")
-    if state.finished and (state.finished.exit_code or left):
+    if state.finished and state.finished.exit_code in _UNEXPLAINED:
         yield labelled("ended", clean(state.finished.reason, 500))
 
 
@@ -145,30 +172,52 @@ def _best_lines(state: RunState) -> Iterator[str]:
             yield labelled("", params_line(best.params))
         return
     front = pareto_front(state)
-    yield labelled("pareto", f"{len(front)} trials that no other beats in every objective")
+    yield labelled(
+        "pareto", f"{counted(len(front), 'trial')} that no other beats in every objective"
+    )
     for trial in front[:5]:
         yield labelled("", f"trial {trial.number}  {values_text(state, trial)}")
     if len(front) > 5:
         yield labelled("", f"and {len(front) - 5} more")
 
 
-def _places(folder: RunFolder) -> Iterator[str]:
-    names = ["best.yaml", "trials.csv", "plots/", "model/best.keras"]
+def _places(state: RunState, folder: RunFolder) -> Iterator[str]:
+    best = ["best.yaml"] if state.count("completed") else []
+    names = [*best, "trials.csv", "plots/", "model/best.keras"]
     there = [name for name in names if (folder.root / name).exists()]
     yield labelled("results", f"{folder.root}" + (f"  ({', '.join(there)})" if there else ""))
 
 
-def next_lines(state: RunState, folder: RunFolder, config: SweepConfig | None) -> list[str]:
-    """Return the commands that make sense now, the first one labelled `next`."""
+def next_lines(
+    state: RunState, folder: RunFolder, config: SweepConfig | None, *, live: bool = False
+) -> list[str]:
+    """Return the commands that make sense now, the first one labelled `next`.
+
+    config, live: see `final_lines`.
+    """
     run, left = run_argument(folder), unfinished(state)
-    more = (config.trials if config else len(state.trials)) * 2
-    commands = [f"hpo resume {run}" + " " * 3 + f"# {left} trials are left"] if left else []
-    commands += [f"hpo show {run}", f"hpo trials {run}"]
+    commands = [] if state.count("completed") else list(_failed_log(state, folder))
+    if left and not live:
+        words = "trial is left" if left == 1 else "trials are left"
+        commands.append(f"hpo resume {run}   # {left} {words}")
+    commands += [f"hpo show {run}"] if config is not None else []
+    commands.append(f"hpo trials {run}")
     if state.count("completed"):
         commands.append(f"hpo best {run}")
     if not left and state.count("completed") and not grid_is_exhausted(state):
+        more = (config.trials if config else len(state.trials)) * 2
         commands.append(f"hpo resume {run} trials={more}   # search on")
     return [labelled("next:" if i == 0 else "", text) for i, text in enumerate(commands)]
+
+
+def _failed_log(state: RunState, folder: RunFolder) -> Iterator[str]:
+    """Return how to read what the first failed trial printed."""
+    failed = sorted(t.number for t in state.trials.values() if t.status == "failed")
+    for trial in failed:
+        log = folder.trial(trial) / "log.txt"
+        if log.exists():
+            yield f"less {shlex.quote(str(log))}   # what trial {trial} printed before it failed"
+            return
 
 
 def unfinished(state: RunState) -> int:

@@ -45,6 +45,16 @@ def scalar(value: JsonScalar) -> str:
     return number(value) if isinstance(value, int | float) else clean(value, 60)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 trial` or `3 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def step_word(trainer: str) -> str:
+    """Return what a step of `trainer` is called: only the built-in ones train in epochs."""
+    return "epoch" if trainer.startswith("keras") else "step"
+
+
 def params_line(params: Mapping[str, JsonScalar]) -> str:
     """Return `name=value` pairs, two blanks apart."""
     return "  ".join(f"{clean(name, 60)}={scalar(value)}" for name, value in params.items())

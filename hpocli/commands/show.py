@@ -15,7 +15,7 @@ from hpocli.lines import counts_line, final_lines, header_lines, labelled, progr
 from hpocli.progress import TrialProgress, aggregate
 from hpocli.ranking import best_trials
 from hpocli.runs import RunFolder
-from hpocli.show import clean, duration, number
+from hpocli.show import clean, duration, number, step_word
 from hpocli.state import RunState
 
 
@@ -24,7 +24,12 @@ def print_run(run: str, runs_dir: Path) -> None:
     folder, state = open_run(runs_dir, run)
     how = status(folder, state)
     lines = [*_head(state, how), *_body(folder, state)]
-    write_out("\n".join(lines + final_lines(state, folder, None, state.last_at or 0.0)) + "\n")
+    write_out(
+        "\n".join(
+            lines + final_lines(state, folder, None, state.last_at or 0.0, live=how == "running")
+        )
+        + "\n"
+    )
 
 
 def _head(state: RunState, how: str) -> Iterator[str]:
@@ -34,25 +39,22 @@ def _head(state: RunState, how: str) -> Iterator[str]:
         progress = aggregate(state, SystemClock().time())
         yield labelled("status", "running")
         yield labelled("", progress_line(progress))
+        word = step_word(state.header.trainer if state.header else "")
         for trial in progress.trials:
-            step = (
-                "" if trial.step is None else f"  epoch {trial.step + 1}/{trial.total_steps or '?'}"
-            )
-            text = (
-                f"trial {trial.number} on {clean(trial.worker, 40)}{step}  {clean(trial.stage, 40)}"
-            )
-            yield labelled("", text)
+            yield labelled("", _running(trial, word))
     else:
-        shown = ("completed", "running", "failed", "pruned")
-        counts = counts_line(*(state.count(s) for s in shown))
+        completed, failed, pruned = (state.count(s) for s in ("completed", "failed", "pruned"))
+        counts = counts_line(completed, 0, failed, pruned)
         gone = "; its process ended without saying so" if how == "killed" else ""
         yield labelled("status", f"{how}{gone}  ({counts})")
+        if state.finished is not None and state.finished.exit_code:
+            yield labelled("", clean(state.finished.reason, 500))
 
 
-def _running(trial: TrialProgress) -> str:
+def _running(trial: TrialProgress, word: str) -> str:
     parts = [f"trial {trial.number} on {clean(trial.worker, 40)}"]
     if trial.step is not None:
-        parts.append(f"epoch {trial.step + 1}/{trial.total_steps or '?'}")
+        parts.append(f"{word} {trial.step + 1}/{trial.total_steps or '?'}")
     return "  ".join([*parts, clean(trial.stage, 40)])
 
 

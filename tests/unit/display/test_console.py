@@ -15,7 +15,7 @@ from synthetic import START, Sweep, header, records
 from hpocli import events as ev
 from hpocli.config import SweepConfig
 from hpocli.console import JsonLines, LiveView, PlainLines, Quiet, make_console
-from hpocli.lines import final_lines
+from hpocli.lines import event_line, final_lines
 from hpocli.progress import aggregate
 from hpocli.runs import RunFolder
 from hpocli.spi import TrainerRef
@@ -105,6 +105,26 @@ def test_an_exhausted_grid_is_complete_with_fewer_trials_than_asked_for(tmp_path
     assert "not run" not in out
     assert "hpo resume" not in out
     assert aggregate(state, START).total == 6
+
+
+def test_a_run_of_failures_points_to_the_log_and_says_each_failure_once(tmp_path):
+    log = RunFolder(tmp_path / "made-up").trial(0) / "log.txt"
+    log.parent.mkdir(parents=True)
+    log.write_text("boom")
+    (tmp_path / "made-up" / "best.yaml").write_text("trial: null")
+    out, _ = shown(tmp_path, sweep=Sweep(trials=3, failed=1.0))
+    assert out.count("shapes (3,)") == 1
+    assert "the same as trial" in out
+    assert str(log) in out[out.index("next:") :].splitlines()[0]
+    assert "hpo best" not in out
+    assert "best.yaml" not in out
+
+
+def test_a_trial_put_back_while_stopping_is_not_called_tried_again():
+    event = ev.TrialRetrying(trial=1, attempt=1, failure="interrupted", delay_s=0.0)
+    assert event_line(ev.Record(seq=1, ts=START, event=event), RunState()) == (
+        "trial 1 goes back to the queue"
+    )
 
 
 def test_json_gives_every_event_on_stdout_and_words_on_stderr(tmp_path):

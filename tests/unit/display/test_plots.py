@@ -3,6 +3,7 @@
 import builtins
 import json
 import struct
+from dataclasses import replace
 
 import pytest
 from synthetic import Sweep, records
@@ -58,6 +59,18 @@ def test_all_draws_the_curves_of_every_trial_that_reported(tmp_path):
 def test_several_objectives_draw_their_front(tmp_path):
     sweep = Sweep(trials=5, objectives=("a", "b"), directions=("maximize", "minimize"))
     assert "pareto" in draw(tmp_path, sweep)[1]
+
+
+def test_the_timeline_shows_a_pruned_trial_as_pruned_and_one_put_back_as_cancelled():
+    from hpocli.figures import span_status
+
+    state = fold(records(Sweep(trials=1)))
+    (span,), trial = state.spans, state.trials[0]
+    cut = replace(span, state="cancelled")
+    trial.status = "pruned"
+    assert span_status(state, cut) == "pruned"
+    trial.attempt += 1  # the trial went on elsewhere
+    assert span_status(state, cut) == "cancelled"
 
 
 def test_a_run_whose_trials_all_failed_has_a_timeline(tmp_path):

@@ -124,6 +124,10 @@ def test_show_tells_the_run_on_a_page(runs):
         assert word in out
 
 
+def test_show_does_not_suggest_itself(runs):
+    assert "hpo show" not in hpo("show", "made-up")[0]
+
+
 def test_a_run_whose_process_died_says_so_and_how_to_go_on(runs):
     put(runs, "dead", records(SWEEP, until=12.0), torn='{"v":1,"se')
     out, _ = hpo("show", "dead")
@@ -138,7 +142,9 @@ def test_a_run_that_goes_on_is_shown_as_running(runs):
     try:
         rows = {r["run"]: r for r in json.loads(hpo("ls", "--format", "json")[0])}
         assert rows["live"]["status"] == "running"
-        assert "running" in hpo("show", "live")[0]
+        out, _ = hpo("show", "live")
+        assert out.count("2 running") == 2
+        assert "hpo resume" not in out
     finally:
         lock.release()
     assert {r["run"]: r for r in json.loads(hpo("ls", "--format", "json")[0])}["live"][
