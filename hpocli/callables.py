@@ -77,6 +77,42 @@ def _check_defined(source: Path, module: str, name: str) -> None:
         raise CallableError(
             f"names {name!r}, which {source.name} does not define", hint=nearest(name, known)
         )
+    if what := _no_function(tree, name):
+        raise CallableError(f"names {name!r}, which is {what} in {source.name}, not a function")
+
+
+_LITERALS = (
+    ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Set, ast.Dict,
+    ast.ListComp, ast.SetComp, ast.DictComp,
+)  # fmt: skip
+
+
+def _no_function(tree: ast.Module, name: str) -> str:
+    """Say what `name` is where it is bound once and cannot be called, else nothing."""
+    bound = [node for node in ast.walk(tree) if _binds(node, name)]
+    if len(bound) != 1 or "*" in (_names(tree) or {"*"}):
+        return ""
+    for node in tree.body:
+        if node is bound[0] and isinstance(node, ast.AsyncFunctionDef) and not node.decorator_list:
+            return "an async function"
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(
+            node.value, _LITERALS
+        ):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if bound[0] in targets:
+            return "a plain value"
+    return ""
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return node.name == name
+    if isinstance(node, ast.Name):
+        return node.id == name and isinstance(node.ctx, ast.Store | ast.Del)
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name).partition(".")[0] == name
+    return False
 
 
 def _names(tree: ast.Module) -> set[str] | None:

@@ -75,18 +75,23 @@ def load_config(
     return _resolve(merge(layers), executor, catalog, folder=folder, cwd=cwd, stem=stem)
 
 
-def load_resolved(path: Path, catalog: Catalog, overrides: Sequence[str] = ()) -> SweepConfig:
+def load_resolved(
+    path: Path, catalog: Catalog, overrides: Sequence[str] = (), *, look: bool = True
+) -> SweepConfig:
     """Read back what `dump_config` wrote, with key=value `overrides` on top.
 
     The file is complete: no built-in space or setting is merged in, so a newer hpocli changes
-    nothing. Without overrides the result equals what was dumped. Raises ConfigError.
+    nothing. Without overrides the result equals what was dumped. look: whether the program and
+    data that trials on this machine need must be there. Raises ConfigError.
     """
     document = read_sweep_file(path)
     executor = document.data.get("executor")
     if not isinstance(executor, str):
         raise ConfigError(f"{path.name}: not the sweep.yaml of a run: it names no executor")
     layers = [_file(document, path.name), *assignment_layers(overrides)]
-    return _resolve(merge(layers), executor, catalog, folder=path.parent, cwd=Path(), stem=None)
+    return _resolve(
+        merge(layers), executor, catalog, folder=path.parent, cwd=Path(), stem=None, look=look
+    )
 
 
 def dump_config(config: SweepConfig) -> str:
@@ -108,6 +113,7 @@ def _resolve(
     folder: Path,
     cwd: Path,
     stem: str | None,
+    look: bool = True,
 ) -> SweepConfig:
     spec = catalog.executors.get(executor)
     if spec is None:
@@ -115,6 +121,7 @@ def _resolve(
             f"there is no executor {executor!r}; there is {', '.join(sorted(catalog.executors))}",
             hint=nearest(executor, catalog.executors),
         )
+    here = look and executor == "local"
     executor_options = check_options(merged, spec, catalog)
     own = {k: v for k, v in merged.data.items() if k in SWEEP_KEYS and v is not None}
     form = _check_types(merged, own)
@@ -128,7 +135,7 @@ def _resolve(
         raise merged.error(("space", *error.path), str(error), hint=error.hint) from None
     config = SweepConfig(
         trainer=trainer,
-        dataset=_dataset(merged, form.dataset, _base(merged, "dataset", folder, cwd)),
+        dataset=_dataset(merged, form.dataset, _base(merged, "dataset", folder, cwd), here=here),
         settings=choose_settings(merged, form, defaults),
         space=space,
         run_name=form.run_name or _base_name(stem or form.dataset or trainer.name),
@@ -143,7 +150,7 @@ def _resolve(
             ),
         },
     )
-    return check_rules(merged, config, builtin)
+    return check_rules(merged, config, builtin, here=here)
 
 
 def _check_types(merged: Merged, own: Mapping[str, Any]) -> SweepForm:
@@ -162,9 +169,12 @@ def _base(merged: Merged, key: str, folder: Path, cwd: Path) -> Path:
     return folder if owner is None or owner.is_file else cwd
 
 
-def _dataset(merged: Merged, dataset: str | None, base: Path) -> str | None:
-    """Return a path absolute and a name as it is; a relative path must exist."""
-    if dataset is None or not is_path(dataset) or Path(dataset).is_absolute():
+def _dataset(merged: Merged, dataset: str | None, base: Path, *, here: bool) -> str | None:
+    """Return a path absolute and a name as it is.
+
+    here: the trials run on this machine, so that an absolute path, too, must exist.
+    """
+    if dataset is None or not is_path(dataset) or (Path(dataset).is_absolute() and not here):
         return dataset
     path = base / dataset
     try:
@@ -172,8 +182,9 @@ def _dataset(merged: Merged, dataset: str | None, base: Path) -> str | None:
     except OSError:
         found = False
     if not found:
-        raise merged.error(("dataset",), f"names {dataset!r}, which is not in {base}")
-    return str(path.resolve())
+        where = "which does not exist" if Path(dataset).is_absolute() else f"which is not in {base}"
+        raise merged.error(("dataset",), f"names {dataset!r}, {where}")
+    return dataset if Path(dataset).is_absolute() else str(path.resolve())
 
 
 def is_path(dataset: str) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hpocli.config import SweepConfig
@@ -26,9 +29,12 @@ _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
-def check_rules(merged: Merged, config: SweepConfig, builtin: TrainerSpec | None) -> SweepConfig:
+def check_rules(
+    merged: Merged, config: SweepConfig, builtin: TrainerSpec | None, *, here: bool
+) -> SweepConfig:
     """Return `config` with its enqueued points in the parameters' own types.
 
+    here: the trials run on this machine, so that it must have the command's program.
     Raises ConfigError for anything that could not work.
     """
     for rule in (_epochs, _order, _pruner, _packages, _sampler, _finite, _grid, _places):
@@ -37,6 +43,9 @@ def check_rules(merged: Merged, config: SweepConfig, builtin: TrainerSpec | None
     _space(merged, config)
     _command(merged, config)
     _own_options(merged, config)
+    _health(merged, config)
+    if here:
+        _program(merged, config)
     return config.model_copy(update={"enqueue": _points(merged, config)})
 
 
@@ -169,8 +178,9 @@ def _space(merged: Merged, config: SweepConfig) -> None:
     if not config.space.params and not config.space.fixed:
         raise merged.error(
             ("space",),
-            "is empty: nothing says what to search",
-            hint="space: {x: {type: float, low: 0, high: 1}}",
+            "is empty: no parameter says what to search, not even for an Optuna objective, "
+            "whose suggest_ calls take what is declared here",
+            hint="add to the sweep file: space: {x: {type: float, low: 0, high: 1}}",
         )
 
 
@@ -196,6 +206,35 @@ def _command(merged: Merged, config: SweepConfig) -> None:
                     f"names {{{name}}}, which not every trial has",
                     hint="read it from HPO_PARAMS in the program",
                 )
+
+
+def _program(merged: Merged, config: SweepConfig) -> None:
+    """Refuse a program that this machine does not have; one with a placeholder is not known."""
+    name = config.trainer.command[0] if config.trainer.command else ""
+    if not name or "{" in name or "}" in name:
+        return
+    if "/" not in name:
+        if shutil.which(name) is None:
+            raise merged.error(
+                ("command", 0), f"names {name!r}, which is not on the PATH", hint=f"./{name}?"
+            )
+        return
+    folder = Path(*config.trainer.pythonpath[:1])
+    if not os.path.isfile(folder / name):  # noqa: PTH113 - never raises, whatever the name
+        raise merged.error(("command", 0), f"names {name!r}, which is not in {folder}")
+    if not os.access(folder / name, os.X_OK):
+        raise merged.error(
+            ("command", 0), f"names {name!r}, which is not executable", hint=f"chmod +x {name}"
+        )
+
+
+def _health(merged: Merged, config: SweepConfig) -> None:
+    if config.mode == "health" and config.trainer.kind != "builtin":
+        raise merged.error(
+            ("mode",),
+            f"is health, and a {config.trainer.kind} measures no health",
+            hint="leave mode out, and return what counts as an objective: optimize_for",
+        )
 
 
 def _dotted(prefix: str, values: Any) -> list[str]:

@@ -63,8 +63,8 @@ def resume_run(
 ) -> int:
     """Go on with a run; return its exit code. Raises HpoError for what the user can mend."""
     folder = find_run(runs_dir, name)
-    old = load_resolved(folder.sweep_file, plugins.catalog)
-    config = load_resolved(folder.sweep_file, plugins.catalog, overrides) if overrides else old
+    config = load_resolved(folder.sweep_file, plugins.catalog, overrides)
+    old = load_resolved(folder.sweep_file, plugins.catalog, look=False) if overrides else config
     _refuse_other_sweep(old, config)
     if config.trials < old.trials:
         _refuse_fewer_trials(folder, config)

@@ -47,6 +47,34 @@ def test_other_callables_are_refused(sweep, train, name: str, words: str) -> Non
     assert words in sweep.problem(SPACE + f"trainer: {name!r}\n")
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("f = 3\n", "names 'f', which is a plain value in own.py, not a function"),
+        ("f: dict = {}\n", "a plain value"),
+        ("async def f(ctx): ...\n", "an async function"),
+    ],
+)
+def test_what_certainly_is_no_function_is_refused(sweep, tmp_path, source, words) -> None:
+    (tmp_path / "own.py").write_text(source)
+    assert words in sweep.problem(SPACE + "trainer: own:f\n")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "f = make()\n",
+        "f = None\ndef f(ctx): ...\n",
+        "f = 3\ndef set():\n    global f\n    f = print\n",
+        "class f: ...\n",
+        "f = lambda ctx: 1\n",
+    ],
+)
+def test_what_may_be_a_function_is_taken(sweep, tmp_path, source) -> None:
+    (tmp_path / "own.py").write_text(source)
+    assert sweep.load(SPACE + "trainer: own:f\n").trainer.name == "own:f"
+
+
 def test_a_link_out_of_the_folder_is_not_followed(sweep, tmp_path, train) -> None:
     home = tmp_path / "home"
     home.mkdir()

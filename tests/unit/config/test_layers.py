@@ -58,8 +58,8 @@ def test_a_seed_named_twice_with_two_values_is_refused(sweep) -> None:
 
 
 def test_a_command_on_top_takes_the_place_of_a_trainer(sweep) -> None:
-    config = sweep.load(D + "trainer: keras-image\nspace: {x: [1, 2]}\n", "command=[prog, '{x}']")
-    assert (config.trainer.kind, config.trainer.command) == ("command", ("prog", "{x}"))
+    config = sweep.load(D + "trainer: keras-image\nspace: {x: [1, 2]}\n", "command=[echo, '{x}']")
+    assert (config.trainer.kind, config.trainer.command) == ("command", ("echo", "{x}"))
 
 
 def test_text_keys_take_arguments_as_they_are(sweep) -> None:

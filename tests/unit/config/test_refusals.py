@@ -65,15 +65,24 @@ D = "dataset: digits\n"
             "which not every trial has",
         ),
         (D + "command: [p]", "space is empty"),
+        (
+            "command: [./none.sh]\nspace: {x: [1, 2]}",
+            "command[0] names './none.sh', which is not in",
+        ),
+        ("command: [./plain.sh]\nspace: {x: [1, 2]}", "not executable | chmod +x ./plain.sh"),
+        ("command: [no-such-program]\nspace: {x: [1, 2]}", "is not on the PATH"),
+        ("command: [echo]\nmode: health\nspace: {x: [1, 2]}", "a command measures no health"),
+        ("dataset: /nowhere/none.npz", "names '/nowhere/none.npz', which does not exist"),
     ],
 )
 def test_a_bad_sweep_is_one_sentence(sweep, text: str, words: str) -> None:
+    (sweep.folder / "plain.sh").touch(mode=0o644)
     assert words in sweep.problem(text)
 
 
 def test_a_grid_of_a_billion_points_is_refused_at_once(sweep) -> None:
     space = "".join(f"  p{i}: {{type: int, low: 0, high: 9}}\n" for i in range(9))
-    text = f"command: [p]\nsampler: grid\nspace:\n{space}"
+    text = f"command: [echo]\nsampler: grid\nspace:\n{space}"
     assert "more than 1,000,000 points" in sweep.problem(text)
     assert sweep.load(text.replace("high: 9", "high: 1")).space.grid_size() == 512
 
@@ -114,3 +123,8 @@ def test_fewest_epochs_follow_a_lower_most(sweep) -> None:
 )
 def test_times_are_seconds_or_text(sweep, text: str, seconds: float) -> None:
     assert sweep.load(D + f"timeout: {text}").timeout_s == seconds
+
+
+def test_what_only_another_machine_has_is_not_looked_for_here(sweep) -> None:
+    text = "command: [no-such-program]\nspace: {x: [1, 2]}\ndataset: /nowhere/none.npz"
+    assert sweep.load(text, executor="far").dataset == "/nowhere/none.npz"

@@ -114,7 +114,7 @@ def test_any_resolved_configuration_reads_back_equal(config: SweepConfig) -> Non
         "dataset: data.npz\nspace: {momentum: {when: {}}}\ncache: /x\n",
         "dataset: digits\nmode: health\noptimize_for: [overall_health, val_loss]\n",
         "trainer: train:objective\nspace: {x: [1, 2]}\ndirection: minimize\n",
-        "command: [prog, '{x}', '{settings.deep.er}']\nsettings: {deep: {er: 1}}\nspace: {x: [1, 2]}\n",
+        "command: [echo, '{x}', '{settings.deep.er}']\nsettings: {deep: {er: 1}}\nspace: {x: [1, 2]}\n",
     ],
 )
 def test_a_run_reads_its_own_file_from_another_folder(sweep, catalog, tmp_path, text) -> None:
