@@ -62,7 +62,7 @@ def load_config(
     in key=value and options start from (those in the file start from the file). A file that
     `dump_config` wrote is complete, as for `load_resolved`. Raises ConfigError.
     """
-    layers = []
+    layers: list[Layer] = []
     folder = cwd
     if sweep_file is not None:
         path = cwd / sweep_file
@@ -70,6 +70,11 @@ def load_config(
         folder = path.parent
     layers += environment_layers(environ, SWEEP_KEYS)
     layers += assignment_layers(assignments)
+    if not layers:
+        raise ConfigError(
+            "no sweep file was given",
+            hint=f"hpo init sweep.yaml writes one; then: hpo run {executor} sweep.yaml",
+        )
     layers += option_layers(options)
     stem = sweep_file.stem if sweep_file is not None else None
     return _resolve(merge(layers), executor, catalog, folder=folder, cwd=cwd, stem=stem)

@@ -176,11 +176,13 @@ def _dataset(merged: Merged, config: SweepConfig, builtin: TrainerSpec | None) -
 
 def _space(merged: Merged, config: SweepConfig) -> None:
     if not config.space.params and not config.space.fixed:
-        raise merged.error(
-            ("space",),
-            "is empty: no parameter says what to search, not even for an Optuna objective, "
-            "whose suggest_ calls take what is declared here",
-            hint="add to the sweep file: space: {x: {type: float, low: 0, high: 1}}",
+        key = "command" if config.trainer.kind == "command" else "trainer"
+        owner = merged.owner(("space",)) or merged.owner((key,))
+        place = f"{owner.label}: " if owner else ""
+        raise ConfigError(
+            f"{place}space is empty: nothing says what to search",
+            hint="declare every parameter, also those that an Optuna objective suggests: "
+            "space: {x: {type: float, low: 0, high: 1}}",
         )
 
 

@@ -64,7 +64,7 @@ D = "dataset: digits\n"
             D + "command: [p, '{b}']\nspace: {a: [1, 2], b: {choices: [1, 2], when: {a: 1}}}",
             "which not every trial has",
         ),
-        (D + "command: [p]", "space is empty"),
+        (D + "command: [p]", "sweep.yaml: space is empty"),
         (
             "command: [./none.sh]\nspace: {x: [1, 2]}",
             "command[0] names './none.sh', which is not in",
@@ -128,3 +128,7 @@ def test_times_are_seconds_or_text(sweep, text: str, seconds: float) -> None:
 def test_what_only_another_machine_has_is_not_looked_for_here(sweep) -> None:
     text = "command: [no-such-program]\nspace: {x: [1, 2]}\ndataset: /nowhere/none.npz"
     assert sweep.load(text, executor="far").dataset == "/nowhere/none.npz"
+
+
+def test_without_file_and_keys_the_first_step_is_named(sweep) -> None:
+    assert "no sweep file was given | hpo init sweep.yaml" in sweep.problem(None)
