@@ -46,7 +46,10 @@ def read_study(name: str, runs_dir: Path) -> EarlierStudy:
             return _read(storage.optuna, storage.label, None)
         finally:
             storage.close()
-    run = find_run(runs_dir, name)
+    try:
+        run = find_run(runs_dir, name)
+    except ConfigError as error:
+        raise ConfigError(f"warm_start: {error.message}", hint=error.hint) from None
     if not run.journal.exists():
         raise ConfigError(
             f"warm_start: run {run.name!r} keeps its study elsewhere",
