@@ -95,10 +95,15 @@ def _notice(event: ev.Event) -> str:
         pause = f", none for {duration(event.paused_s)}" if event.paused_s else ""
         return f"at most {event.limit} trials at a time now{pause}: {clean(event.cause)}"
     if isinstance(event, ev.Warned):
-        return f"warning: {clean(event.message, 500)}"
+        return f"{notice_label(event.message)}: {clean(event.message, 500)}"
     if isinstance(event, ev.ResultIgnored):
         return f"a late result of trial {event.trial} was set aside: {clean(event.reason)}"
     return ""
+
+
+def notice_label(message: str) -> str:
+    """Return `note` for a price that was asked for, `warning` for all else a run warned of."""
+    return "note" if message.startswith("reproducible: slots stood idle") else "warning"
 
 
 def _finished_line(event: ev.TrialFinished, state: RunState) -> str:

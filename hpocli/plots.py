@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpocli.ranking import best_trials, completed, directions, objectives, single_objective
 from hpocli.runs import RunFolder
-from hpocli.show import clean
+from hpocli.show import clean, step_word
 from hpocli.state import RunState
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _of_run(
 def _of_best(folder: RunFolder, state: RunState) -> Iterator[tuple[str, Draw]]:
     from hpocli import trial_figures  # noqa: PLC0415 - needs matplotlib
 
+    word = _step_word(state)
     sign = 1.0 if directions(state)[0] == "maximize" else -1.0
     ranked = sorted(best_trials(state), key=lambda t: -sign * t.values[0])
     for trial in ranked[:1]:
@@ -96,7 +97,7 @@ def _of_best(folder: RunFolder, state: RunState) -> Iterator[tuple[str, Draw]]:
         title = f"trial {trial.number} (best {clean(objectives(state)[0], 40)})"
         curves = _curves(where / "history.json") or {"reported": [v for _, v in trial.curve]}
         if any(curves.values()):
-            yield "training_curves.png", partial(trial_figures.training_curves, curves, title)
+            yield "training_curves.png", partial(trial_figures.training_curves, curves, title, word)
         found = _confusion(where / "confusion.json")
         if found:
             yield "confusion_matrix.png", partial(trial_figures.confusion, *found, title)
@@ -105,13 +106,18 @@ def _of_best(folder: RunFolder, state: RunState) -> Iterator[tuple[str, Draw]]:
 def _of_each(folder: RunFolder, state: RunState) -> Iterator[tuple[str, Draw]]:
     from hpocli import trial_figures  # noqa: PLC0415 - needs matplotlib
 
+    word = _step_word(state)
     for number, trial in sorted(state.trials.items()):
         curves = _curves(folder.trial(number) / "history.json")
         curves = curves or {"reported": [value for _, value in trial.curve]}
         if trial.ended and any(curves.values()):
             title = f"trial {number} ({trial.status})"
             name = f"trials/training_curves_{number:04d}.png"
-            yield name, partial(trial_figures.training_curves, curves, title)
+            yield name, partial(trial_figures.training_curves, curves, title, word)
+
+
+def _step_word(state: RunState) -> str:
+    return step_word(state.header.trainer if state.header else "")
 
 
 def _read(path: Path) -> Any:

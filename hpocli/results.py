@@ -74,11 +74,17 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def trials_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the rows as CSV, mappings as columns `params.x`; no cell starts a formula."""
+    """Return the rows as CSV; no cell starts a formula.
+
+    A mapping becomes columns `params.x`, side by side, in the order of the rows' keys.
+    """
+    rows = list(rows)
     flat = [_flat(row) for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row))
     first = [name for name in columns if "." not in name]
+    groups = list(dict.fromkeys(name for row in rows for name in row))
     nested = [name for name in columns if "." in name]
+    nested.sort(key=lambda name: groups.index(name.partition(".")[0]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([_cell(name) for name in first + nested])

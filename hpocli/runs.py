@@ -71,7 +71,7 @@ def find_run(runs_dir: Path, name: str) -> RunFolder:
         return RunFolder(direct)
     names = list_runs(runs_dir)
     if name == "latest" and (runs_dir / "latest").exists():
-        return RunFolder((runs_dir / "latest").resolve())
+        return RunFolder(runs_dir / (runs_dir / "latest").resolve().name)
     matches = [run for run in names if run == name] or [
         run for run in names if run.startswith(name)
     ]

@@ -52,7 +52,7 @@ def counted(count: int, noun: str) -> str:
 
 def step_word(trainer: str) -> str:
     """Return what a step of `trainer` is called: only the built-in ones train in epochs."""
-    return "epoch" if trainer.startswith("keras") else "step"
+    return "step" if trainer == "command" or ":" in trainer else "epoch"
 
 
 def params_line(params: Mapping[str, JsonScalar]) -> str:

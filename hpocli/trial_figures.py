@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 
-def training_curves(curves: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Return metrics by epoch; a metric and its `val_` twin share a panel."""
+def training_curves(
+    curves: Mapping[str, Sequence[float]], title: str, word: str = "epoch"
+) -> Figure:
+    """Return metrics by step, called `word`; a metric and its `val_` twin share a panel."""
     bases = list(dict.fromkeys(name.removeprefix("val_") for name in curves))[:6]
     columns = min(2, len(bases))
     rows = math.ceil(len(bases) / columns)
@@ -30,7 +32,7 @@ def training_curves(curves: Mapping[str, Sequence[float]], title: str) -> Figure
                     label="validation" if name != base else "training",
                 )
         ax.set_title(base, fontsize=10)
-        ax.set_xlabel("epoch")
+        ax.set_xlabel(word)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if f"val_{base}" in curves:
             ax.legend()

@@ -10,7 +10,7 @@ from hpocli.commands.arguments import BestFormat
 from hpocli.commands.loading import open_run, write_next, write_out
 from hpocli.errors import StateError
 from hpocli.lines import labelled
-from hpocli.ranking import best_trials
+from hpocli.ranking import best_trials, single_objective
 from hpocli.results import best_mapping
 from hpocli.runs import RunFolder
 from hpocli.show import clean, run_argument
@@ -37,7 +37,9 @@ def print_best(run: str, runs_dir: Path, output: BestFormat) -> None:
 
 def _text(folder: RunFolder, state: RunState, found: list[TrialView], output: BestFormat) -> str:
     if output is BestFormat.ARGS:
-        return "".join(_arguments(trial) + "\n" for trial in found)
+        alone = single_objective(state)
+        named = ("" if alone else f"  # trial {trial.number}" for trial in found)
+        return "".join(f"{_arguments(t)}{end}\n" for t, end in zip(found, named, strict=True))
     body = best_mapping(folder, state)
     if output is BestFormat.JSON:
         return json.dumps(body, indent=2, allow_nan=False) + "\n"

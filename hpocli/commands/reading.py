@@ -74,7 +74,11 @@ def best(
         BestFormat.YAML
     ),
 ) -> None:
-    """Print the best trial's parameters, or those of the whole Pareto front."""
+    """Print the best trial, or each of the Pareto front, for use elsewhere.
+
+    yaml and json: its number, values, parameters, metrics, seed and duration. args: its parameters
+    as --name=value, a line a trial.
+    """
     from hpocli.commands.best import print_best  # noqa: PLC0415 - keeps --help light
 
     print_best(run, runs_dir, output)

@@ -11,7 +11,14 @@ from typing import Any
 
 from hpocli.clock import SystemClock
 from hpocli.commands.loading import open_run, status, write_out
-from hpocli.lines import counts_line, final_lines, header_lines, labelled, progress_line
+from hpocli.lines import (
+    counts_line,
+    final_lines,
+    header_lines,
+    labelled,
+    notice_label,
+    progress_line,
+)
 from hpocli.progress import TrialProgress, aggregate
 from hpocli.ranking import best_trials
 from hpocli.runs import RunFolder
@@ -74,7 +81,7 @@ def _body(folder: RunFolder, state: RunState) -> Iterator[str]:
     for (failure, message), count in failures.most_common(5):
         yield labelled("failed", f"{count} × {clean(failure, 20)}: {message}")  # noqa: RUF001 - a count
     for warning in dict.fromkeys(state.warnings[-5:]):
-        yield labelled("warning", clean(warning, 300))
+        yield labelled(notice_label(warning), clean(warning, 300))
 
 
 def _importances(folder: RunFolder) -> list[tuple[str, float]]:

@@ -13,9 +13,10 @@ import yaml
 from synthetic import Sweep, records
 from typer.testing import CliRunner
 
+from hpocli import events as ev
 from hpocli.commands import reading
 from hpocli.errors import ConfigError, HpoError, StateError
-from hpocli.ranking import best_trial
+from hpocli.ranking import best_trial, pareto_front
 from hpocli.runs import RunFolder, RunLock
 from hpocli.state import fold
 
@@ -122,6 +123,28 @@ def test_show_tells_the_run_on_a_page(runs):
     out, _ = hpo("show", "made-up")
     for word in ("keras-image", "val_accuracy", "done", "ValueError", "best", "hpo trials made-up"):
         assert word in out
+
+
+def test_latest_is_named_like_any_other_run(runs):
+    (runs / "latest").symlink_to("made-up", target_is_directory=True)
+    assert hpo("show", "latest") == hpo("show", "made-up")
+
+
+def test_the_arguments_of_a_pareto_front_say_whose_they_are(runs):
+    sweep = Sweep(trials=12, objectives=("a", "b"), directions=("maximize", "minimize"))
+    put(runs, "front", records(sweep))
+    lines = hpo("best", "front", "--format", "args")[0].splitlines()
+    front = [t.number for t in pareto_front(fold(records(sweep)))]
+    assert [int(line.rpartition("# trial ")[2]) for line in lines] == front
+
+
+def test_the_price_of_order_is_a_note_and_no_warning(runs):
+    idle = ev.Warned(message="reproducible: slots stood idle for 3.0 s in all")
+    found = records(SWEEP)
+    put(runs, "ordered", [*found, ev.Record(seq=len(found) + 1, ts=found[-1].ts, event=idle)])
+    out, _ = hpo("show", "ordered")
+    assert "note       reproducible" in out
+    assert "warning" not in out
 
 
 def test_show_does_not_suggest_itself(runs):

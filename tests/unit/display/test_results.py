@@ -114,6 +114,16 @@ def test_no_text_in_the_csv_starts_a_formula(text):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
+def test_the_columns_of_a_group_stay_together_in_the_csv():
+    groups = [
+        name.partition(".")[0]
+        for name in trials_csv(trial_rows(fold(records(SWEEP)))).splitlines()[0].split(",")
+        if "." in name
+    ]
+    assert list(dict.fromkeys(groups)) == ["values", "params", "metrics", "health"]
+    assert groups == sorted(groups, key=["values", "params", "metrics", "health"].index)
+
+
 def test_messages_lose_secrets_and_control_characters():
     events = [
         header(Sweep(trials=1)),
