@@ -11,6 +11,9 @@ How an attempt ends:
     any other exception, SystemExit included           failed, user
     anything after its deadline                        failed, timeout
 
+An exception's traceback goes to the log, without locals, before the result is sent; a failure that
+we recognised is its one sentence.
+
 At the deadline `should_stop()` turns true; GRACE_S later the result is sent and the process ends.
 """
 
@@ -29,7 +32,7 @@ from hpo_handler.builtin import run_builtin
 from hpo_handler.commands import run_command
 from hpo_handler.context import JsonScalar, StopSignal, TrialContext, TrialStopped
 from hpo_handler.contract import ContractError, Job, JobError, JobResult, State
-from hpo_handler.failures import TrialError, describe, is_pruned
+from hpo_handler.failures import TrialError, describe, is_pruned, traceback_text
 from hpo_handler.functions import run_function
 from hpo_handler.guard import Guard
 from hpo_handler.outbox import Outbox
@@ -128,6 +131,7 @@ def _ended_by(
     elif isinstance(error, TrialStopped) or is_pruned(error):
         state: State = "cancelled" if stop.is_set() else "pruned"
         return JobResult(key=job.key, state=state)
+    _log(traceback_text(error))
     return _failed(job, describe(error))
 
 
@@ -210,3 +214,12 @@ def _complete_log() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the user may have replaced or closed it
             stream.flush()
+
+
+def _log(text: str) -> None:
+    """Write to the log itself, below whatever the trainer made of `sys.stderr`."""
+    _complete_log()
+    rest = memoryview(text.encode())
+    with contextlib.suppress(OSError):  # nobody reads the log any more
+        while rest:
+            rest = rest[os.write(2, rest) :]

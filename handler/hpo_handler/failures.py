@@ -6,7 +6,7 @@ import hashlib
 import os
 import sysconfig
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from hpo_handler.context import TrialDiverged
 from hpo_handler.contract import JobError
@@ -18,7 +18,10 @@ _PRUNED_NAME = "TrialPruned"
 _OWN = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - compared as text
 _NOT_USERS = tuple(
     path + os.sep
-    for path in {*(sysconfig.get_paths().get(key, "") for key in ("stdlib", "purelib")), _OWN}
+    for path in {
+        *(sysconfig.get_paths().get(key, "") for key in ("stdlib", "purelib", "platlib")),
+        _OWN,
+    }
     if path
 )
 
@@ -41,6 +44,7 @@ def is_pruned(error: BaseException) -> bool:
 def describe(error: BaseException) -> JobError:
     """Return the class, one line, the traceback's tail (no locals) and a fingerprint of the cause.
 
+    The line of an exception ends with its place in the user's own code: `(job.py:12 in train)`.
     The fingerprint of an exception is its type and the innermost line of the user's own code, so
     that the same bug with another text counts as the same.
     """
@@ -55,8 +59,8 @@ def describe(error: BaseException) -> JobError:
         return JobError(failure="diverged", message=message, fingerprint=_digest("diverged"))
     return JobError(
         failure="oom" if _is_oom(error) else "user",
-        message=one_line(error),
-        detail=_traceback_tail(error),
+        message=_with_place(error),
+        detail=traceback_text(error)[-MAX_DETAIL:],
         fingerprint=_digest(type(error).__qualname__, _innermost_user_line(error)),
     )
 
@@ -69,6 +73,20 @@ def one_line(error: BaseException) -> str:
         text = "(its text cannot be shown)"
     name = type(error).__name__
     return plain(f"{name}: {text}" if text else name, MAX_MESSAGE)
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback from the user's first frame on, without locals; valid UTF-8.
+
+    A failure that we recognised says all there is to say: its text is empty.
+    """
+    if isinstance(error, TrialError | TrialDiverged):
+        return ""
+    try:
+        lines = traceback.format_exception(type(error), error, _from_users_code(error))
+    except Exception:  # noqa: BLE001 - formatting runs the user's __str__ and __repr__
+        return ""
+    return "".join(lines).encode("utf-8", "replace").decode()
 
 
 def plain(text: str, limit: int) -> str:
@@ -86,27 +104,41 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
-def _traceback_tail(error: BaseException) -> str:
-    try:
-        lines = traceback.format_exception(type(error), error, _without_own(error.__traceback__))
-    except Exception:  # noqa: BLE001 - formatting runs the user's __str__ and __repr__
+def _with_place(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        place = f"{os.path.basename(error.filename)}:{error.lineno}"  # noqa: PTH119 - may be <string>
+        return plain(f"syntax error at {place}: {error.msg}", MAX_MESSAGE)
+    place = plain(_place(error), MAX_MESSAGE // 2)
+    line = plain(one_line(error), MAX_MESSAGE - len(place) - 3)
+    return f"{line} ({place})" if place else line
+
+
+def _place(error: BaseException) -> str:
+    """Return `job.py:12 in train`, the innermost line of the user's files, or nothing."""
+    users = [place for place in traceback.walk_tb(error.__traceback__) if _is_users(place[0])]
+    if not users:
         return ""
-    text = "".join(lines)[-MAX_DETAIL:]
-    return text.encode("utf-8", "replace").decode()
+    code, line = users[-1][0].f_code, users[-1][1]
+    where = "" if code.co_name == "<module>" else f" in {code.co_name}"
+    return f"{os.path.basename(code.co_filename)}:{line}{where}"  # noqa: PTH119 - may be <string>
 
 
-def _without_own(trace: TracebackType | None) -> TracebackType | None:
-    """Drop our leading frames: the user's code starts below them."""
-    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_OWN):
+def _from_users_code(error: BaseException) -> TracebackType | None:
+    """Drop the frames that lead to the user's code; drop none where there is no such code."""
+    trace = error.__traceback__
+    while trace and not _is_users(trace.tb_frame):
         trace = trace.tb_next
-    return trace
+    unread = isinstance(error, SyntaxError)  # a file that could not be parsed has no frame
+    return trace if trace or unread else error.__traceback__
+
+
+def _is_users(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith(("<frozen", *_NOT_USERS))
 
 
 def _innermost_user_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"
-    places = [
-        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    users = [place for place in places if not place[0].startswith(("<frozen", *_NOT_USERS))]
-    return "{}:{}".format(*(users or places)[-1]) if places else ""
+    places = list(traceback.walk_tb(error.__traceback__))
+    frames = [place for place in places if _is_users(place[0])] or places
+    return f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else ""

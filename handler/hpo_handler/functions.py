@@ -62,7 +62,9 @@ def load_function(name: str, pythonpath: tuple[str, ...]) -> Callable[[Any], obj
     for part in attribute.split("."):
         found = _attribute(found, part, module_name)
     if not callable(found):
-        raise TrialError(f"{name} is a {type(found).__name__}, not a function")
+        kind = type(found).__name__
+        article = "an" if kind[0] in "aeiouAEIOU" else "a"
+        raise TrialError(f"{name} is {article} {kind}, not a function")
     if inspect.iscoroutinefunction(found):
         raise TrialError(f"{name} is an async function; make it a plain one")
     function: Callable[[Any], object] = found

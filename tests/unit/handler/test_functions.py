@@ -17,14 +17,78 @@ def failure(result):
 
 
 def test_an_error_is_told_in_one_line_with_the_traceback_but_no_locals(shared):
-    error = failure(
-        shared.run("def objective(ctx):\n secret = 'hush'\n raise ValueError('bad\\nthing')")
-    )
+    key = shared.function("def objective(ctx):\n secret = 'hush'\n raise ValueError('bad\\nthing')")
+    error = failure(shared.until_result()[0])
+    place = f"user_code_{key.split('/')[1]}.py:3 in objective"
     assert error.failure == "user"
-    assert error.message == "ValueError: bad thing"
+    assert error.message == f"ValueError: bad thing ({place})"
     assert "line 3, in objective" in error.detail
     assert "hpo_handler" not in error.detail
     assert "hush" not in error.detail.replace("secret = 'hush'", "")
+
+
+def test_the_place_is_the_innermost_line_of_the_users_files_not_of_libraries(shared):
+    (shared.folder / "my_loader.py").write_text("import json\ndef load(): return json.loads('{')")
+    error = failure(shared.run("import my_loader\ndef objective(ctx): my_loader.load()"))
+    assert error.message.startswith("JSONDecodeError: ")
+    assert error.message.endswith(" (my_loader.py:2 in load)")
+
+
+def test_the_log_has_the_whole_traceback_even_where_stderr_was_replaced(child):
+    child.run(
+        """
+        import io, os, sys
+        def deep(ctx, left):
+            hushed = os.environ["HUSHED"]
+            if left:
+                return deep(ctx, left - 1) or other(ctx, left)
+            raise KeyError("nope")
+        def other(ctx, left): ...
+        def objective(ctx):
+            sys.stderr = io.StringIO()
+            os.environ["HUSHED"] = "the value"
+            try:
+                deep(ctx, 2)
+            except KeyError as error:
+                raise RuntimeError("lost " * 2000) from error
+        """
+    )
+    child.close()
+    log = child.log.decode()
+    assert log.startswith("Traceback (most recent call last):\n")
+    assert log.count(", in deep\n") == 3
+    assert "KeyError: 'nope'\n" in log
+    assert log.endswith("RuntimeError: " + "lost " * 2000 + "\n")
+    assert "hpo_handler" not in log
+    assert "the value" not in log.replace('= "the value"', "")
+
+
+def test_the_log_shows_the_line_that_cannot_be_parsed_or_imported(child):
+    child.run("def objective(ctx): return 1 +")
+    child.run("import not_installed\ndef objective(ctx): return 1")
+    child.close()
+    log = child.log.decode()
+    assert "def objective(ctx): return 1 +\n" in log
+    assert "SyntaxError" in log
+    assert 'user_code_1.py", line 1, in <module>\n    import not_installed\n' in log
+    assert "importlib" not in log
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def objective(ctx): return None",
+        "def objective(ctx): ctx.report(0, float('nan'))",
+        "def objective(trial): trial.suggest_int('a', 1, 2)",
+        "import optuna\ndef objective(trial): raise optuna.TrialPruned",
+        "NUMBER = 1",
+    ],
+)
+def test_what_we_can_explain_in_one_sentence_has_no_traceback_or_place(child, source):
+    result = child.run(source)
+    child.close()
+    assert "Traceback" not in child.log.decode()
+    assert result.error is None or ".py" not in result.error.message
 
 
 def test_the_fingerprint_is_the_type_and_line_of_the_users_code_not_the_text(shared):
@@ -135,11 +199,11 @@ def test_siblings_of_the_users_module_can_be_imported(shared):
         ("there_is_none:f", "no module 'there_is_none'"),
         ("mine:objectiv", "no function 'objectiv'; did you mean 'objective'?"),
         ("mine", "package.module:function"),
-        ("mine:NUMBER", "is a int, not a function"),
+        ("mine:NUMBER", "mine:NUMBER is an int, not a function"),
         ("mine:later", "async"),
         ("mine:nothing", "takes no argument"),
-        ("broken:f", "SyntaxError"),
-        ("needy:f", "ModuleNotFoundError: No module named 'not_installed'"),
+        ("broken:f", "syntax error at broken.py:3: "),
+        ("needy:f", "ModuleNotFoundError: No module named 'not_installed' (needy.py:1)"),
         ("queue:f", "another name"),
     ],
 )
@@ -147,7 +211,7 @@ def test_a_function_that_cannot_be_had_is_explained(shared, name, words):
     (shared.folder / "mine.py").write_text(
         "NUMBER = 1\ndef objective(ctx): return 1\nasync def later(ctx): ...\ndef nothing(): ..."
     )
-    (shared.folder / "broken.py").write_text("def f(:")
+    (shared.folder / "broken.py").write_text("X = 1\n\ndef f(:")
     (shared.folder / "needy.py").write_text("import not_installed")
     (shared.folder / "queue.py").write_text("def f(ctx): return 1")
     shared.submit(Trainer(kind="function", name=name, pythonpath=(str(shared.folder),)))
