@@ -17,12 +17,12 @@ hookspec = pluggy.HookspecMarker("hpocli")
 
 
 @hookspec
-def hpo_register_executors() -> Sequence[ExecutorSpec]:  # type: ignore[empty-body]
+def hpo_register_executors() -> Sequence[ExecutorSpec]:  # type: ignore[empty-body]  # a spec
     """Return the executors this plugin offers; each becomes `hpo run <name>`."""
 
 
 @hookspec
-def hpo_register_trainers() -> Sequence[TrainerSpec]:  # type: ignore[empty-body]
+def hpo_register_trainers() -> Sequence[TrainerSpec]:  # type: ignore[empty-body]  # a spec
     """Return the trainers this plugin's workers know, with their built-in search spaces."""
 
 

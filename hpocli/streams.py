@@ -19,7 +19,7 @@ class SafeStream(io.TextIOBase):
         self._charset = getattr(stream, "encoding", None) or "utf-8"
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # read-only here
         """The encoding of the stream beneath."""
         return self._charset
 

@@ -74,7 +74,7 @@ def value_so_far(objective: str, plan: Plan, record: Record, elapsed_s: float) -
     return known[objective]() if objective in known else now.get(objective, accuracy)
 
 
-class SpeedWatch(keras.callbacks.Callback):  # type: ignore[misc]
+class SpeedWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
     """Keeps the best speed of the validation passes; the first one traces the graph and is slow."""
 
     def __init__(self, plan: Plan, record: Record) -> None:

@@ -62,7 +62,7 @@ def _run_command(spec: ExecutorSpec, plugins: Plugins) -> Callable[..., int]:
             view=View(environ=dict(os.environ), as_json=as_json, quiet=quiet),
         )
 
-    command.__signature__ = _signature(spec)  # type: ignore[attr-defined]
+    command.__signature__ = _signature(spec)  # type: ignore[attr-defined]  # Typer reads it
     return command
 
 

@@ -36,7 +36,7 @@ def _absent(name: str) -> Iterator[None]:
     if name in sys.modules:
         yield
         return
-    sys.modules[name] = None  # type: ignore[assignment]
+    sys.modules[name] = None  # type: ignore[assignment]  # the import system knows None
     try:
         yield
     finally:

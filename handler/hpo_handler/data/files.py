@@ -188,7 +188,7 @@ def _opened(root: Path, file: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=("PNG", "JPEG")) as image:
                 if image.mode[0] in "IF":
-                    raise DataError(f"{name} has 16-bit pixels; save it with 8")  # noqa: TRY301
+                    raise DataError(f"{name} has 16-bit pixels; save it with 8")  # noqa: TRY301 - read once
                 yield image
     except DataError:
         raise
